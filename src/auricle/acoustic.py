@@ -1,0 +1,56 @@
+"""The acoustic model: an ONNX session behind one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime
+
+from auricle.errors import BundleError
+from auricle.features import Array
+
+_QUIET = 4  # ONNX Runtime's FATAL: what it would print is raised as well, and standard error is the user's
+
+
+class AcousticModel:
+    """Normalised features in, natural-log probabilities out. Safe to call from several threads.
+
+    `onnx` is the serialised graph with inputs `features [B, T, mel]` and `lengths [B]` and outputs
+    `log_probs [B, T', tokens]` and `out_lengths [B]`; `threads` bounds the cores of one call (None: all of them).
+    Raises BundleError when the graph is not such a one.
+    """
+
+    def __init__(self, onnx: bytes, *, mel: int, tokens: int, threads: int | None = None) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _QUIET
+        options.intra_op_num_threads = threads or 0
+        options.inter_op_num_threads = 1
+        # Idle threads would otherwise spin between the small steps of a GRU, and take cores from decoding and reading.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+            ins = {value.name: value.shape for value in self._session.get_inputs()}
+            outs = {value.name: value.shape for value in self._session.get_outputs()}
+        except Exception as error:
+            raise BundleError(f"the acoustic model cannot be loaded ({str(error).splitlines()[0]}).") from error
+        if set(ins) != {"features", "lengths"} or set(outs) != {"log_probs", "out_lengths"}:
+            raise BundleError("the acoustic model's inputs and outputs are not those of an auricle bundle.")
+        if ins["features"][-1] != mel:
+            raise BundleError(f"the acoustic model reads {ins['features'][-1]} mel bands and the bundle makes {mel}.")
+        if outs["log_probs"][-1] != tokens:
+            raise BundleError(
+                f"the acoustic model writes {outs['log_probs'][-1]} tokens and the bundle's alphabet, with the blank, "
+                f"has {tokens}."
+            )
+
+    def log_probs(self, batch: Sequence[Array]) -> list[Array]:
+        """Return [frames', tokens] for each [frames, mel] of the batch; a clip's result does not depend on the others."""
+        if not batch:
+            return []
+        lengths = np.array([len(features) for features in batch], dtype=np.int64)
+        padded = np.zeros((len(batch), int(lengths.max()), batch[0].shape[1]), dtype=np.float32)
+        for row, features in zip(padded, batch, strict=True):
+            row[: len(features)] = features
+        log_probs, out_lengths = self._session.run(["log_probs", "out_lengths"], {"features": padded, "lengths": lengths})
+        return [row[:length] for row, length in zip(log_probs, out_lengths, strict=True)]

@@ -1,0 +1,167 @@
+"""What a model is on disk: a directory, or one `.auricle` zip of it, described by `bundle.json` (schema 1).
+
+A bundle is data. Reading one runs nothing from it: the graph is parsed by ONNX Runtime, the rest is JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auricle.alphabet import Alphabet
+from auricle.errors import AuricleError, BundleError
+from auricle.features import FeatureConfig, Normalization
+
+SCHEMA = 1
+ACOUSTIC = "acoustic.onnx"
+_DESCRIPTION = "bundle.json"
+_LARGEST_FILE = 4 << 30
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip's earliest time: the same bundle gives the same bytes
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model, whole: how to make features, the network, how to write text, and where all of it comes from.
+
+    `frame_seconds` is the time from one frame of the network's output to the next. `decoder` holds the decoder's defaults.
+    `card` says what the model was trained on, how, and how well it does. `files` maps names to contents, `acoustic.onnx`
+    among them.
+    """
+
+    name: str
+    version: str
+    created: str
+    features: FeatureConfig
+    normalization: Normalization
+    alphabet: Alphabet
+    frame_seconds: float
+    files: Mapping[str, bytes] = field(repr=False)
+    decoder: Mapping[str, Any] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def describe(self) -> dict[str, Any]:
+        """Return `bundle.json` as plain values."""
+        description: dict[str, Any] = {
+            "schema": SCHEMA,
+            "name": self.name,
+            "version": self.version,
+            "created": self.created,
+            "sample_rate": self.features.sample_rate,
+            "features": asdict(self.features),
+            "normalization": {
+                "mean": [float(f"{value:.6g}") for value in self.normalization.mean],
+                "std": [float(f"{value:.6g}") for value in self.normalization.std],
+            },
+            "alphabet": list(self.alphabet.characters),
+            "frame_seconds": self.frame_seconds,
+            "decoder": dict(self.decoder),
+            "card": dict(self.card),
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(self.files.items())},
+        }
+        return {**description, "checksum": _checksum(description)}
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """Read a bundle from a directory or a `.auricle` file and verify every checksum. Raises BundleError."""
+    path = Path(path)
+    contents = _contents(path)
+    try:
+        description = json.loads(contents.pop(_DESCRIPTION))
+    except KeyError:
+        raise BundleError(f"{path}: not a model bundle: it has no {_DESCRIPTION}.") from None
+    except ValueError as error:
+        raise BundleError(f"{path}: {_DESCRIPTION} is not JSON: the bundle is damaged, get it again.") from error
+    return _bundle(description, contents, path)
+
+
+def embedded_bundle(name: str = "english") -> Bundle:
+    """Read a bundle that ships inside the package. Raises BundleError naming those that do."""
+    folder = resources.files("auricle") / "models"
+    with resources.as_file(folder / f"{name}.auricle") as path:
+        if not path.is_file():
+            known = ", ".join(sorted(entry.name.removesuffix(".auricle") for entry in folder.iterdir())) or "none"
+            raise BundleError(f"no model is called {name!r}: give a path, or one of those built in ({known}).")
+        return read_bundle(path)
+
+
+def write_bundle(bundle: Bundle, path: str | Path) -> None:
+    """Write a bundle as one `.auricle` file, or as a directory when `path` has no suffix. Nothing half-written stays."""
+    path = Path(path)
+    contents = {_DESCRIPTION: json.dumps(bundle.describe(), indent=1).encode(), **bundle.files}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix != ".auricle":
+        path.mkdir(exist_ok=True)
+        for name, content in contents.items():
+            (path / name).write_bytes(content)
+        return
+    partial = path.with_name(path.name + ".partial")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+    partial.replace(path)
+
+
+def _contents(path: Path) -> dict[str, bytes]:
+    try:
+        if path.is_dir():
+            return {entry.name: entry.read_bytes() for entry in sorted(path.iterdir()) if entry.is_file()}
+        if not path.exists():
+            raise BundleError(f"{path}: there is no such model bundle.")
+        with zipfile.ZipFile(path) as archive:
+            if any(info.file_size > _LARGEST_FILE for info in archive.infolist()):
+                raise BundleError(f"{path}: a file in this bundle is larger than a model can be.")
+            return {info.filename: archive.read(info) for info in archive.infolist()}
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+        raise BundleError(f"{path}: not a model bundle, or a damaged one ({error}): get it again.") from error
+    except OSError as error:
+        raise BundleError(f"{path}: cannot read the model bundle ({error.strerror or error}).") from error
+
+
+def _bundle(description: Any, contents: dict[str, bytes], path: Path) -> Bundle:
+    if not isinstance(description, dict) or description.get("schema") != SCHEMA:
+        schema = description.get("schema") if isinstance(description, dict) else None
+        raise BundleError(f"{path}: bundle schema {schema!r} is not known to this auricle (it reads {SCHEMA}): update auricle.")
+    stated = description.pop("checksum", None)
+    if stated != _checksum(description):
+        raise BundleError(f"{path}: {_DESCRIPTION} does not match its checksum: the bundle is damaged, get it again.")
+    _verify(description.get("files", {}), contents, path)
+    try:
+        bundle = Bundle(
+            name=description["name"],
+            version=description["version"],
+            created=description["created"],
+            features=FeatureConfig(**description["features"]),
+            normalization=Normalization(
+                *(np.array(description["normalization"][key], dtype=np.float32) for key in ("mean", "std"))
+            ),
+            alphabet=Alphabet(tuple(description["alphabet"])),
+            frame_seconds=float(description["frame_seconds"]),
+            files=contents,
+            decoder=description["decoder"],
+            card=description["card"],
+        )
+    except (KeyError, TypeError, ValueError, AuricleError) as error:
+        raise BundleError(f"{path}: {_DESCRIPTION} is not that of a bundle ({error}).") from error
+    if bundle.normalization.mean.shape != (bundle.features.mel,) or bundle.normalization.std.shape != (bundle.features.mel,):
+        raise BundleError(f"{path}: the normalisation does not have one value for each of {bundle.features.mel} mel bands.")
+    return bundle
+
+
+def _verify(stated: Mapping[str, str], contents: Mapping[str, bytes], path: Path) -> None:
+    if set(stated) != set(contents) or ACOUSTIC not in stated:
+        raise BundleError(f"{path}: the bundle's files are not those that its {_DESCRIPTION} lists: get it again.")
+    for name, content in contents.items():
+        if hashlib.sha256(content).hexdigest() != stated[name]:
+            raise BundleError(f"{path}: {name} does not match its checksum: the bundle is damaged, get it again.")
+
+
+def _checksum(description: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,135 @@
+"""A manifest's utterances and a recognizer in, a report out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+from auricle import audio
+from auricle.audio import Waveform
+from auricle.errors import AudioError
+from auricle.manifest import Utterance
+from auricle.metrics import character_errors, word_errors
+from auricle.report import Failure, Report, Row
+from auricle.transcript import Transcript
+
+_CHUNK_CLIPS = 64
+_CHUNK_SECONDS = 600.0  # 38 MB of samples at 16 kHz
+_T = TypeVar("_T")
+
+
+class Recognizer(Protocol):
+    """What evaluation needs of a recognizer."""
+
+    def transcribe_many(self, sources: Iterable[Waveform]) -> Iterator[Transcript]:
+        """Yield one transcript per waveform, in their order, as they are ready."""
+        ...
+
+
+def lower_case(text: str) -> str:
+    """Lower the case and collapse white space: the mildest comparison that is fair to a model without capitals."""
+    return " ".join(text.lower().split())
+
+
+def evaluate(
+    utterances: Sequence[Utterance],
+    recognizer: Recognizer,
+    *,
+    normalise: Callable[[str], str] = lower_case,
+    rate: int = 16_000,
+    progress: Callable[[float], None] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Report:
+    """Transcribe the utterances and compare with their texts.
+
+    References and hypotheses both go through `normalise` and through nothing else. Audio is read at `rate` Hz, about
+    ten minutes (or one longer clip) at a time, longest clips first so that neighbours in a batch are alike. `progress`
+    is called with the share that is done, up to 1. An utterance without text or whose audio cannot be read is listed in
+    `Report.failures` and does not end the run; an empty text is a text, of a recording in which nobody speaks. Errors
+    of the recognizer pass through.
+    """
+    tell = progress or (lambda share: None)
+    reading, recognition = _Stopwatch(clock), _Stopwatch(clock)
+    rows: dict[int, Row] = {}
+    failures: dict[int, Failure] = {}
+    model = ""
+    for chunk in _chunks(utterances, rate, reading, failures):
+        transcripts = _timed(recognizer.transcribe_many([waveform for _, waveform in chunk]), recognition)
+        for (index, waveform), transcript in zip(chunk, transcripts, strict=True):
+            model = transcript.model
+            rows[index] = _row(utterances[index], transcript, waveform.duration, normalise)
+            tell((len(rows) + len(failures)) / len(utterances))
+    tell(1.0)
+    return Report(model, _in_order(rows), _in_order(failures), recognition.seconds, reading.seconds)
+
+
+def _chunks(
+    utterances: Sequence[Utterance], rate: int, reading: _Stopwatch, failures: dict[int, Failure]
+) -> Iterator[list[tuple[int, Waveform]]]:
+    """Yield waveforms with the index of their utterance, some at a time; what cannot be scored goes to `failures`."""
+    chunk: list[tuple[int, Waveform]] = []
+    seconds = 0.0
+    for index in sorted(range(len(utterances)), key=lambda index: -(utterances[index].duration or 0.0)):
+        utterance = utterances[index]
+        if utterance.text is None:
+            failures[index] = Failure(utterance.id, "the manifest has no text to compare with.")
+            continue
+        try:
+            with reading:
+                waveform = audio.read(
+                    utterance.audio_filepath, rate=rate, offset=utterance.offset, duration=utterance.duration
+                )
+        except AudioError as error:
+            failures[index] = Failure(utterance.id, str(error))
+            continue
+        chunk.append((index, waveform))
+        seconds += waveform.duration
+        if len(chunk) >= _CHUNK_CLIPS or seconds >= _CHUNK_SECONDS:
+            yield chunk
+            chunk, seconds = [], 0.0
+    if chunk:
+        yield chunk
+
+
+def _timed(transcripts: Iterator[Transcript], recognition: _Stopwatch) -> Iterator[Transcript]:
+    """Pass transcripts on, timing the recognizer alone and not what is done with them."""
+    while True:
+        with recognition:
+            transcript = next(transcripts, None)
+        if transcript is None:
+            return
+        yield transcript
+
+
+def _row(utterance: Utterance, transcript: Transcript, duration: float, normalise: Callable[[str], str]) -> Row:
+    reference, hypothesis = normalise(utterance.text or ""), normalise(transcript.text)
+    confidences = [word.confidence for word in transcript.words]
+    return Row(
+        id=utterance.id,
+        reference=reference,
+        hypothesis=hypothesis,
+        words=word_errors(reference, hypothesis),
+        characters=character_errors(reference, hypothesis),
+        duration=duration,
+        speaker=utterance.speaker,
+        confidence=math.fsum(confidences) / len(confidences) if confidences else None,
+    )
+
+
+def _in_order(items: dict[int, _T]) -> tuple[_T, ...]:
+    return tuple(items[index] for index in sorted(items))
+
+
+class _Stopwatch:
+    """Adds up the seconds spent inside its `with` blocks."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock, self._begun, self.seconds = clock, 0.0, 0.0
+
+    def __enter__(self) -> None:
+        self._begun = self._clock()
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds += self._clock() - self._begun

@@ -1,0 +1,75 @@
+"""Augmentation of log-mel features. All of it is cheap enough to be drawn anew each time a clip is seen.
+
+SpecAugment is Park et al., 2019; adaptive time masks are Park et al., 2020; stretching is speed perturbation (Ko et al.,
+2015) without the change of pitch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from auricle.features import Array, FeatureConfig, band_edges
+from auricle.training.recipe import AugmentConfig
+
+_DECIBELS_TO_LOG_POWER = np.log(10) / 10
+
+
+def augment_log_mel(
+    features: Array, config: AugmentConfig, mel: FeatureConfig, rng: np.random.Generator, least_frames: int = 1
+) -> Array:
+    """Stretch, change the level and cut the upper bands of log-mel features [frames, mel], before normalisation.
+
+    `least_frames` bounds how short a clip may become: CTC needs room for its text.
+    """
+    if config.stretch:
+        factor = rng.uniform(1 - config.stretch, 1 + config.stretch)
+        features = stretch(features, max(round(len(features) * factor), least_frames))
+    if config.gain:
+        features = change_level(features, rng.uniform(-config.gain, config.gain), mel.floor)
+    if config.low_pass and rng.random() < config.low_pass:
+        features = cut_above(features, rng.uniform(3_000, 7_000), mel)
+    return features
+
+
+def mask(features: Array, config: AugmentConfig, rng: np.random.Generator) -> Array:
+    """SpecAugment on normalised features [frames, mel]: masks are filled with zero, the mean of the training set."""
+    frames, bands = features.shape
+    features = features.copy()
+    for _ in range(config.frequency_masks):
+        start, end = _span(bands, min(config.frequency_width, bands), rng)
+        features[:, start:end] = 0
+    longest = min(config.time_width, int(frames * config.time_fraction))
+    for _ in range(config.time_masks):
+        start, end = _span(frames, longest, rng)
+        features[start:end] = 0
+    return features
+
+
+def stretch(features: Array, frames: int) -> Array:
+    """Return features [frames, mel], interpolated linearly in time."""
+    if frames == len(features):
+        return features
+    position = np.linspace(0, len(features) - 1, frames, dtype=np.float32)
+    low = position.astype(np.intp)
+    high = np.minimum(low + 1, len(features) - 1)
+    part = (position - low)[:, None]
+    return np.asarray(features[low] * (1 - part) + features[high] * part, dtype=np.float32)
+
+
+def change_level(features: Array, decibels: float, floor: float) -> Array:
+    """Return what the features would have been had the recording been louder by `decibels`; the floor stays where it is."""
+    power = np.maximum(np.exp(features) - floor, 0) * np.float32(np.exp(decibels * _DECIBELS_TO_LOG_POWER))
+    return np.asarray(np.log(power + np.float32(floor)), dtype=np.float32)
+
+
+def cut_above(features: Array, hertz: float, config: FeatureConfig) -> Array:
+    """Return features whose bands above `hertz` are at the floor, as if a low-pass filter had been there."""
+    features = features.copy()
+    features[:, band_edges(config)[1:-1] > hertz] = np.log(config.floor)
+    return features
+
+
+def _span(length: int, longest: int, rng: np.random.Generator) -> tuple[int, int]:
+    width = int(rng.integers(0, longest + 1))
+    start = int(rng.integers(0, length - width + 1))
+    return start, start + width

@@ -1,0 +1,276 @@
+"""From a manifest to batches: features computed once and kept, clips of like length together, the same on every process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lhotse import CutSet, MonoCut
+from lhotse.dataset import DynamicBucketingSampler
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from auricle import audio
+from auricle.alphabet import Alphabet
+from auricle.errors import AudioError, TrainingError
+from auricle.features import Array, FeatureConfig, Normalization, log_mel
+from auricle.manifest import Utterance
+from auricle.training import augment
+from auricle.training.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An utterance that can be learnt from: its token ids, and how many frames CTC needs for them before subsampling."""
+
+    utterance: Utterance
+    tokens: tuple[int, ...]
+    least_frames: int
+
+
+class Batch(NamedTuple):
+    """Normalised features [B, T, mel] with lengths [B], targets (all clips' ids in one row) with lengths [B]."""
+
+    features: Tensor
+    lengths: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+    seconds: float
+
+
+class FeatureStore:
+    """Log-mel features of a manifest in one float16 file on disk, mapped into memory.
+
+    They are computed once for a feature configuration and a list of clips; the file's name is a hash of both, so that a
+    changed clip or setting is never mistaken for an old one.
+    """
+
+    def __init__(self, path: Path, config: FeatureConfig) -> None:
+        index = json.loads(path.with_suffix(".json").read_text())
+        self.failures: dict[str, str] = index["failures"]
+        self._spans: dict[str, tuple[int, int]] = {name: (start, end) for name, start, end in index["spans"]}
+        self._frames = np.memmap(path, dtype=np.float16, mode="r").reshape(-1, config.mel)
+
+    def __getitem__(self, name: str) -> Array:
+        """Return log-mel features [frames, mel] of the utterance called `name`."""
+        start, end = self._spans[name]
+        return self._frames[start:end].astype(np.float32)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._spans
+
+    def frames(self, name: str) -> int:
+        """Return the number of frames of the utterance called `name`."""
+        start, end = self._spans[name]
+        return end - start
+
+    @classmethod
+    def open(
+        cls,
+        utterances: Sequence[Utterance],
+        config: FeatureConfig,
+        folder: Path,
+        *,
+        workers: int = 1,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> FeatureStore:
+        """Open the store of these utterances in `folder`, computing it first when it is not there.
+
+        An utterance that cannot be read is left out and kept in `failures` with the reason. `progress` hears of each clip.
+        """
+        path = folder / f"{_store_key(utterances, config)}.f16"
+        if not path.with_suffix(".json").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_store(path, utterances, config, workers, progress)
+        return cls(path, config)
+
+
+def _store_key(utterances: Sequence[Utterance], config: FeatureConfig) -> str:
+    key = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+    for utterance in utterances:
+        path = utterance.audio_filepath
+        stamp = path.stat() if path.exists() else None
+        size, changed = (stamp.st_size, stamp.st_mtime_ns) if stamp else (0, 0)
+        key.update(f"{utterance.id}\0{path}\0{utterance.offset}\0{utterance.duration}\0{size}\0{changed}\n".encode())
+    return key.hexdigest()[:16]
+
+
+def _write_store(
+    path: Path, utterances: Sequence[Utterance], config: FeatureConfig, workers: int, progress: Callable[[int], None]
+) -> None:
+    spans: list[tuple[str, int, int]] = []
+    failures: dict[str, str] = {}
+    frames = 0
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        for utterance, result in zip(utterances, _computed(utterances, config, workers), strict=True):
+            if isinstance(result, str):
+                failures[utterance.id] = result
+            else:
+                file.write(result.tobytes())
+                spans.append((utterance.id, frames, frames + len(result)))
+                frames += len(result)
+            progress(1)
+    if not spans:
+        partial.unlink()
+        reason = next(iter(failures.values()), "the manifest is empty")
+        raise TrainingError(f"none of the {len(utterances)} clips can be read; the first: {reason}")
+    partial.replace(path)
+    # The index is written last: a store without one was never finished.
+    index = path.with_suffix(".json.partial")
+    index.write_text(json.dumps({"spans": spans, "failures": failures}))
+    index.replace(path.with_suffix(".json"))
+
+
+def _computed(
+    utterances: Sequence[Utterance], config: FeatureConfig, workers: int
+) -> Iterator[npt.NDArray[np.float16] | str]:
+    if workers <= 1:
+        yield from (_features_or_reason(utterance, config) for utterance in utterances)
+        return
+    # Not `fork`: the parent may hold the threads of PyTorch or of an encoder.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_features_or_reason, utterances, [config] * len(utterances), chunksize=16)
+
+
+def _features_or_reason(utterance: Utterance, config: FeatureConfig) -> npt.NDArray[np.float16] | str:
+    try:
+        waveform = audio.read(
+            utterance.audio_filepath, rate=config.sample_rate, offset=utterance.offset, duration=utterance.duration
+        )
+    except AudioError as error:
+        return str(error)
+    return log_mel(waveform.samples, config).astype(np.float16)
+
+
+def least_frames(tokens: Sequence[int], stride: int) -> int:
+    """Return the frames a clip must have: CTC needs one output frame a character and a blank between equal neighbours."""
+    repeats = sum(a == b for a, b in zip(tokens, tokens[1:], strict=False))
+    return (len(tokens) + repeats - 1) * stride + 1
+
+
+def examples_of(
+    utterances: Sequence[Utterance], store: FeatureStore, alphabet: Alphabet, stride: int
+) -> tuple[list[Example], dict[str, str]]:
+    """Return what can be learnt from, and for each other utterance the reason why it is left out."""
+    examples: list[Example] = []
+    left_out = dict(store.failures)
+    for utterance in utterances:
+        if utterance.id in left_out:
+            continue
+        text = alphabet.normalise(utterance.text or "")
+        if not text:
+            left_out[utterance.id] = "no text"
+            continue
+        tokens = tuple(alphabet.encode(text))
+        least = least_frames(tokens, stride)
+        if store.frames(utterance.id) < least:
+            left_out[utterance.id] = f"too short for its text ({store.frames(utterance.id)} frames, {least} needed)"
+            continue
+        examples.append(Example(utterance, tokens, least))
+    return examples, left_out
+
+
+def normalization_of(store: FeatureStore, names: Sequence[str]) -> Normalization:
+    """Return the mean and standard deviation of each band over all frames of the named utterances."""
+    total = squares = 0.0
+    count = 0
+    for name in names:
+        features = store[name].astype(np.float64)
+        total, squares, count = total + features.sum(0), squares + np.square(features).sum(0), count + len(features)
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - np.square(mean), 1e-4))
+    return Normalization(np.asarray(mean, np.float32), np.asarray(std, np.float32))
+
+
+class Clips(Dataset[Batch]):
+    """Turns the names of one batch's clips into tensors, augmented anew each epoch."""
+
+    def __init__(self, examples: Sequence[Example], store: FeatureStore, normalization: Normalization, recipe: Recipe, epoch: int) -> None:
+        self.examples = {example.utterance.id: example for example in examples}
+        self.store, self.normalization, self.recipe = store, normalization, recipe
+        self.epoch = epoch
+
+    def __getitem__(self, names: list[str]) -> Batch:
+        examples = [self.examples[name] for name in names]
+        features = [torch.from_numpy(self._features(example)) for example in examples]
+        tokens = [torch.tensor(example.tokens) for example in examples]
+        return Batch(
+            features=torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
+            lengths=torch.tensor([len(x) for x in features]),
+            targets=torch.cat(tokens),
+            target_lengths=torch.tensor([len(x) for x in tokens]),
+            seconds=sum(self.store.frames(example.utterance.id) for example in examples)
+            * self.recipe.features.hop_seconds,
+        )
+
+    def _features(self, example: Example) -> Array:
+        # The draw depends on the clip and the epoch alone, not on the process or on what came before: resuming repeats it.
+        seed = [self.recipe.schedule.seed, self.epoch, *example.utterance.id.encode()]
+        rng = np.random.default_rng(seed)
+        features = augment.augment_log_mel(
+            self.store[example.utterance.id], self.recipe.augment, self.recipe.features, rng, example.least_frames
+        )
+        return augment.mask(self.normalization(features), self.recipe.augment, rng)
+
+
+class EpochPlan(Sampler[list[str]]):
+    """The batches of one epoch for one process, as lists of clip names; `done` of them are passed over when resuming.
+
+    lhotse draws them: a total duration per batch, clips of like length together, shuffled by seed and epoch, the same number
+    of batches on every process.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        store: FeatureStore,
+        recipe: Recipe,
+        *,
+        epoch: int,
+        rank: int = 0,
+        processes: int = 1,
+        done: int = 0,
+    ) -> None:
+        cuts = CutSet.from_cuts(
+            MonoCut(
+                id=example.utterance.id,
+                start=0.0,
+                duration=store.frames(example.utterance.id) * recipe.features.hop_seconds,
+                channel=0,
+            )
+            for example in examples
+        )
+        sampler = DynamicBucketingSampler(
+            cuts,
+            max_duration=recipe.schedule.batch_seconds / processes,
+            num_buckets=max(1, min(12, len(examples) // 64)),
+            shuffle=True,
+            seed=recipe.schedule.seed,
+            rank=rank,
+            world_size=processes,
+        )
+        sampler.set_epoch(epoch)
+        self.batches = [[cut.id for cut in batch] for batch in sampler]
+        self.done = done
+
+    def __len__(self) -> int:
+        """Return the batches of the whole epoch, those passed over included."""
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return iter(self.batches[self.done :])
+
+
+def loader_of(clips: Clips, plan: EpochPlan) -> DataLoader[Batch]:
+    """Return the loader of one process. Features come from the page cache: a worker would cost more than it saves."""
+    return DataLoader(clips, sampler=plan, batch_size=None, num_workers=0)

@@ -1,0 +1,198 @@
+"""The network, its loss, its schedule and its position in the run, as a LightningModule."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from auricle.alphabet import Alphabet
+from auricle.bundle import Bundle
+from auricle.errors import TrainingError
+from auricle.features import Normalization
+from auricle.manifest import Utterance
+from auricle.training.data import Batch, Clips, EpochPlan, Example, FeatureStore, loader_of
+from auricle.training.export import Weights, to_bundle
+from auricle.training.network import DeepSpeech2, decayed_parameters
+from auricle.training.recipe import Recipe, ScheduleConfig, make_recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What a run learns from, and what it is judged by."""
+
+    examples: Sequence[Example]
+    store: FeatureStore
+    dev: Sequence[Utterance] = field(default_factory=list)
+
+
+class SpeechModule(lightning.LightningModule):
+    """All that a run is: a checkpoint of it can be resumed in mid-epoch, or exported.
+
+    `max_hours` bounds the wall clock of the whole run; the learning-rate cycle then ends with the time, or with the last
+    epoch where that is earlier.
+    """
+
+    def __init__(self, recipe: Recipe, normalization: Normalization, *, max_hours: float | None = None) -> None:
+        super().__init__()
+        self.recipe, self.normalization, self.max_hours = recipe, normalization, max_hours
+        self.network = DeepSpeech2(recipe.network, recipe.features.mel, len(recipe.alphabet) + 1)
+        self.corpus: Corpus | None = None
+        self.batches_done = self.steps_done = 0
+        self.audio_hours = 0.0
+        self.done = 0.0
+        """The part of the run that is over, in [0, 1]."""
+        self._hours_before = 0.0
+        self._started = time.monotonic()
+        self._resumed_epoch: int | None = None
+
+    @property
+    def hours(self) -> float:
+        """Hours of wall clock spent on this run, those before a resumption included."""
+        return self._hours_before + (time.monotonic() - self._started) / 3600
+
+    def on_fit_start(self) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the batches of the current epoch that this process has not seen."""
+        assert self.corpus is not None
+        epoch = self.trainer.current_epoch
+        if epoch != self._resumed_epoch:
+            self.batches_done = 0
+        self._resumed_epoch = None
+        plan = EpochPlan(
+            self.corpus.examples,
+            self.corpus.store,
+            self.recipe,
+            epoch=epoch,
+            rank=self.trainer.global_rank,
+            processes=self.trainer.world_size,
+            done=self.batches_done,
+        )
+        self.batches = len(plan)
+        return loader_of(Clips(self.corpus.examples, self.corpus.store, self.normalization, self.recipe, epoch), plan)
+
+    def on_train_batch_start(self, batch: Batch, index: int) -> int | None:
+        """Set the learning rate; end the run when its time is up."""
+        epochs = (self.trainer.current_epoch + self.batches_done / max(1, self.batches)) / self.recipe.schedule.epochs
+        clock = self.hours / self.max_hours if self.max_hours else 0.0
+        # All processes must follow one schedule to the last bit, and their clocks differ.
+        self.done = float(self.trainer.strategy.broadcast(min(1.0, max(epochs, clock)), src=0))
+        if self.done >= 1.0:
+            self.trainer.should_stop = True
+            return -1
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = one_cycle(self.done, self.recipe.schedule)
+        return None
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """CTC loss, in nats per character of the batch. Raises TrainingError when it is not finite."""
+        log_probs, lengths = self.network(batch.features, batch.lengths)
+        total = nn.functional.ctc_loss(
+            log_probs.transpose(0, 1), batch.targets, lengths, batch.target_lengths, reduction="sum", zero_infinity=True
+        )
+        loss = total / batch.target_lengths.sum()
+        if not torch.isfinite(loss):
+            raise TrainingError("the loss is not a number any more: lower peak_rate, or start again from a checkpoint.")
+        self.batches_done += 1
+        self.steps_done += 1
+        self.audio_hours += batch.seconds * self.trainer.world_size / 3600
+        self.log("loss", loss)
+        self.log("rate", one_cycle(self.done, self.recipe.schedule))
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; biases and norms are not decayed."""
+        schedule = self.recipe.schedule
+        decayed, spared = decayed_parameters(self.network)
+        groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": spared, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=schedule.peak_rate, betas=(0.9, 0.98))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what a bundle and a resumption need, as plain values."""
+        checkpoint["auricle"] = {
+            "recipe": self.recipe.to_dict(),
+            "mean": self.normalization.mean.tolist(),
+            "std": self.normalization.std.tolist(),
+            "hours": self.hours,
+            "audio_hours": self.audio_hours,
+            "epoch": self.trainer.current_epoch,
+            "batches_done": self.batches_done,
+            "steps_done": self.steps_done,
+            "processes": self.trainer.world_size,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the run where it stood. A run that goes on with another number of processes begins its epoch anew."""
+        self._take_up(checkpoint["auricle"])
+        if checkpoint["auricle"]["processes"] == self.trainer.world_size:
+            self._resumed_epoch = checkpoint["auricle"]["epoch"]
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        self._hours_before, self.audio_hours = state["hours"], state["audio_hours"]
+        self.batches_done, self.steps_done = state["batches_done"], state["steps_done"]
+        self._started = time.monotonic()
+
+    def bundle(self, name: str, *, weights: Weights = "float16", card: dict[str, Any] | None = None) -> Bundle:
+        """Return the network of this moment as a bundle. Raises TrainingError when the parity check fails."""
+        from auricle import __version__
+
+        facts = {
+            "recipe": self.recipe.to_dict(),
+            "recipe_hash": self.recipe.digest,
+            "parameters": self.network.parameter_count,
+            "training_hours": round(self.hours, 2),
+            "audio_hours_seen": round(self.audio_hours, 1),
+            "steps": self.steps_done,
+        }
+        return to_bundle(
+            copy.deepcopy(self.network).cpu().eval(),
+            name=name,
+            version=__version__,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            features=self.recipe.features,
+            normalization=self.normalization,
+            alphabet=Alphabet(tuple(self.recipe.alphabet)),
+            weights=weights,
+            card={**facts, **(card or {})},
+        )
+
+
+def load_module(path: Path) -> SpeechModule:
+    """Read a checkpoint. Raises TrainingError when there is none, or it is not auricle's."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        state = checkpoint["auricle"]
+    except OSError as error:
+        raise TrainingError(f"{path}: cannot read the checkpoint ({error.strerror or error}).") from error
+    except Exception as error:
+        raise TrainingError(f"{path}: not a checkpoint of auricle's, or a damaged one.") from error
+    mean, std = (np.array(state[key], dtype=np.float32) for key in ("mean", "std"))
+    module = SpeechModule(make_recipe(state["recipe"], str(path)), Normalization(mean, std))
+    module.load_state_dict(checkpoint["state_dict"])
+    module._take_up(state)
+    return module
+
+
+def one_cycle(done: float, schedule: ScheduleConfig) -> float:
+    """Return the learning rate when the part `done` of the run, in [0, 1], is over."""
+    if done < schedule.warmup:
+        factor = schedule.start_factor + (1 - schedule.start_factor) * done / schedule.warmup
+    else:
+        falling = (done - schedule.warmup) / (1 - schedule.warmup)
+        shape = 1 - falling if schedule.anneal == "linear" else (1 + math.cos(math.pi * falling)) / 2
+        factor = schedule.end_factor + (1 - schedule.end_factor) * shape
+    return schedule.peak_rate * factor

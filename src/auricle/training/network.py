@@ -1,0 +1,129 @@
+"""The Deep Speech 2 network (Amodei et al., 2015) in the form of the AssemblyAI tutorial that auricle grew from.
+
+    features [B, T, mel]
+      strided convolution            [B, C, T', mel']     T' = ceil(T / stride_time)
+      N residual convolution layers  [B, C, T', mel']     LayerNorm over bands, GELU, dropout, 3 x 3, twice
+      projection                     [T', B, gru_input]
+      N bidirectional GRU layers     [T', B, 2 * hidden]
+      classifier                     [B, T', tokens]      natural-log probabilities
+
+Padding never changes a result: every frame past a clip's end is zero before each convolution, just as the convolution's
+own padding is, and the GRU reads each direction within the clip's length.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from auricle.training.gru import BiGRU, valid
+from auricle.training.recipe import NetworkConfig
+
+
+class ResidualConvolution(nn.Module):
+    """Two convolutions of 3 x 3, each behind LayerNorm over the bands, GELU and dropout, added to their input."""
+
+    def __init__(self, channels: int, bands: int, dropout: float) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(bands) for _ in range(2))
+        self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x [B, C, T, bands], mask [B, 1, T, 1]; zero in, zero out past each end."""
+        residual = x
+        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
+            x = self.dropout(nn.functional.gelu(norm(x)))
+            x = convolution(x * mask)
+        return (x + residual) * mask
+
+
+class RecurrentLayer(nn.Module):
+    """LayerNorm, GELU, a bidirectional GRU, dropout; with a residual connection where the recipe asks and widths agree."""
+
+    def __init__(self, config: NetworkConfig, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width) if config.gru_norm == "pre" else None
+        self.gelu = config.gru_gelu
+        self.gru = BiGRU(width, config.gru_hidden)
+        self.dropout = nn.Dropout(config.gru_dropout)
+        self.residual = config.gru_residual and width == 2 * config.gru_hidden
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """x [T, B, width] to [T, B, 2 * hidden]."""
+        y = x if self.norm is None else self.norm(x)
+        y = nn.functional.gelu(y) if self.gelu else y
+        y = self.dropout(self.gru(y, lengths))
+        return x + y if self.residual else y
+
+
+class DeepSpeech2(nn.Module):
+    """The whole network: normalised log-mel features to CTC log-probabilities."""
+
+    def __init__(self, config: NetworkConfig, mel: int, tokens: int) -> None:
+        super().__init__()
+        self.config, self.mel, self.tokens = config, mel, tokens
+        bands = -(-mel // config.stride_mel)
+        kernel = (config.kernel_time, config.kernel_mel)
+        self.convolution = nn.Conv2d(
+            1,
+            config.channels,
+            kernel,
+            stride=(config.stride_time, config.stride_mel),
+            padding=(kernel[0] // 2, kernel[1] // 2),
+        )
+        self.residuals = nn.ModuleList(
+            ResidualConvolution(config.channels, bands, config.dropout) for _ in range(config.residual_layers)
+        )
+        self.projection = nn.Linear(config.channels * bands, config.gru_input)
+        widths = [config.gru_input, *[2 * config.gru_hidden] * (config.gru_layers - 1)]
+        self.recurrent = nn.ModuleList(RecurrentLayer(config, width) for width in widths)
+        self.norm = nn.LayerNorm(2 * config.gru_hidden) if config.gru_residual else None
+        width = 2 * config.gru_hidden
+        self.classifier = nn.ModuleList()
+        if config.classifier_hidden:
+            self.classifier.append(nn.Linear(width, config.classifier_hidden))
+            width = config.classifier_hidden
+        self.classifier.append(nn.Linear(width, tokens))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def out_lengths(self, lengths: Tensor) -> Tensor:
+        """Return the frames that leave the network for the frames that enter: ceil(length / stride_time)."""
+        stride = self.config.stride_time
+        return torch.div(lengths + stride - 1, stride, rounding_mode="floor")
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """features [B, T, mel] and lengths [B] in frames, to log-probabilities [B, T', tokens] and lengths [B]."""
+        x = features * valid(lengths, features.shape[1]).T.unsqueeze(-1)
+        lengths = self.out_lengths(lengths)
+        x = self.convolution(x.unsqueeze(1))
+        mask = valid(lengths, x.shape[2]).T[:, None, :, None].to(x.dtype)
+        x = x * mask
+        for residual in self.residuals:
+            x = residual(x, mask)
+        x = self.projection(x.permute(2, 0, 1, 3).flatten(2))
+        for layer in self.recurrent:
+            x = layer(x, lengths)
+        if self.norm is not None:
+            x = self.norm(x)
+        *hidden, last = self.classifier
+        for linear in hidden:
+            x = self.dropout(nn.functional.gelu(linear(x)))
+        return last(x).log_softmax(-1).transpose(0, 1), lengths
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of trained values."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def decayed_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Split the parameters into matrices, which weight decay may shrink, and biases and norms, which it must not."""
+    decayed, spared = [], []
+    for module in network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            spare = isinstance(module, nn.LayerNorm) or name.startswith("bias")
+            (spared if spare else decayed).append(cast(nn.Parameter, parameter))
+    return decayed, spared

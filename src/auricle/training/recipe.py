@@ -1,0 +1,151 @@
+"""A training run as one TOML file. Every number that shapes the model or its training stands there, and nowhere else."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_type_hints
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from auricle.alphabet import ENGLISH
+from auricle.errors import RecipeError
+from auricle.features import FeatureConfig
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the Deep Speech 2 network. The defaults are the course project's, 23.7 M parameters at 128 bands."""
+
+    channels: Positive = 32
+    kernel_time: Positive = 3
+    kernel_mel: Positive = 3
+    stride_time: Literal[1, 2, 3, 4] = 2
+    stride_mel: Literal[1, 2, 3, 4] = 2
+    residual_layers: Annotated[int, Field(ge=0)] = 3
+    gru_layers: Positive = 5
+    gru_hidden: Positive = 512
+    gru_input: Positive = 512
+    """Width of the projection between the convolutions and the first GRU layer."""
+    gru_residual: bool = False
+    """Add each GRU layer's input to its output (from the second layer on, where the widths agree)."""
+    gru_norm: Literal["pre", "none"] = "pre"
+    """LayerNorm before each GRU layer, or none."""
+    gru_gelu: bool = True
+    """GELU between that LayerNorm and the GRU, as the course project had it."""
+    classifier_hidden: Annotated[int, Field(ge=0)] = 512
+    """Width of the layer before the output; 0 leaves it out."""
+    dropout: Fraction = 0.1
+    gru_dropout: Fraction = 0.1
+
+    def __post_init__(self) -> None:
+        if self.kernel_time % 2 == 0 or self.kernel_mel % 2 == 0:
+            raise ValueError("kernel_time and kernel_mel must be odd, so that ceil(frames / stride) frames come out")
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What is done to the features of a clip in training. Widths in bands and frames, probabilities in [0, 1]."""
+
+    frequency_masks: Annotated[int, Field(ge=0)] = 1
+    frequency_width: Annotated[int, Field(ge=0)] = 30
+    time_masks: Annotated[int, Field(ge=0)] = 1
+    time_width: Annotated[int, Field(ge=0)] = 100
+    time_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """No time mask is longer than this part of the clip (adaptive masks: Park et al., 2020)."""
+    stretch: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """Each clip is stretched in time by a factor drawn from 1 - stretch to 1 + stretch."""
+    gain: Annotated[float, Field(ge=0)] = 0.0
+    """Each clip's level is changed by -gain to +gain decibels."""
+    low_pass: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability that the bands above a random edge between 3 and 7 kHz are emptied, as telephones and MP3 do."""
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Optimisation: AdamW under one cycle of the learning rate (Smith & Topin, 2018), linear up and cosine or linear down."""
+
+    epochs: Positive = 20
+    batch_seconds: Annotated[float, Field(gt=0)] = 160.0
+    """Seconds of audio in a step, over all processes together."""
+    peak_rate: Annotated[float, Field(gt=0)] = 5e-4
+    start_factor: Annotated[float, Field(gt=0, le=1)] = 0.04
+    end_factor: Annotated[float, Field(ge=0, le=1)] = 0.001
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Part of the run in which the rate climbs."""
+    anneal: Literal["linear", "cosine"] = "linear"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    clip_norm: Annotated[float, Field(gt=0)] = 5.0
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that `auricle train` needs to know apart from where the data lies."""
+
+    name: str
+    description: str = ""
+    alphabet: tuple[str, ...] = ENGLISH.characters
+    features: FeatureConfig = Field(default_factory=FeatureConfig)
+    network: NetworkConfig = Field(default_factory=NetworkConfig)
+    augment: AugmentConfig = Field(default_factory=AugmentConfig)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+
+    @property
+    def digest(self) -> str:
+        """Eight characters that change whenever a field does: the recipe's hash in logs and model cards."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:8]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as they stand in the TOML file and in a checkpoint."""
+        return asdict(self)
+
+
+_RECIPE = TypeAdapter(Recipe)
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe from a TOML file; its name is the file's unless it gives one.
+
+    Raises RecipeError for a file that cannot be read, for an unknown key (naming the nearest known one) and for a value
+    out of its range.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot read the recipe ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not a TOML file ({error}).") from error
+    return make_recipe({"name": path.stem, **values}, str(path))
+
+
+def make_recipe(values: dict[str, Any], where: str) -> Recipe:
+    """Build a recipe from plain values; `where` names their origin in errors. Raises RecipeError as `read_recipe` does."""
+    _refuse_unknown(values, Recipe, where)
+    try:
+        return _RECIPE.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RecipeError(f"{where}: {key + ': ' if key else ''}{first['msg']} (it says {first['input']!r}).") from error
+
+
+def _refuse_unknown(values: dict[str, Any], kind: type[Any], where: str, prefix: str = "") -> None:
+    known = {field.name: field for field in fields(kind)}
+    hints = get_type_hints(kind)
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            advice = f"did you mean {prefix + near[0]!r}?" if near else f"known are {', '.join(known)}."
+            raise RecipeError(f"{where}: unknown key {prefix + key!r}: {advice}")
+        if isinstance(value, dict) and is_dataclass(hints[key]):
+            _refuse_unknown(value, cast(type[Any], hints[key]), where, f"{prefix}{key}.")
