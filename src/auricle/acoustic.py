@@ -33,7 +33,8 @@ class AcousticModel:
             ins = {value.name: value.shape for value in self._session.get_inputs()}
             outs = {value.name: value.shape for value in self._session.get_outputs()}
         except Exception as error:
-            raise BundleError(f"the acoustic model cannot be loaded ({str(error).splitlines()[0]}).") from error
+            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            raise BundleError(f"the acoustic model cannot be loaded ({reason}).") from error
         if set(ins) != {"features", "lengths"} or set(outs) != {"log_probs", "out_lengths"}:
             raise BundleError("the acoustic model's inputs and outputs are not those of an auricle bundle.")
         if ins["features"][-1] != mel:
@@ -45,12 +46,12 @@ class AcousticModel:
             )
 
     def log_probs(self, batch: Sequence[Array]) -> list[Array]:
-        """Return [frames', tokens] for each [frames, mel] of the batch; a clip's result does not depend on the others."""
+        """Return [frames', tokens] for each [frames, mel] of the batch; no clip's result depends on the others."""
         if not batch:
             return []
         lengths = np.array([len(features) for features in batch], dtype=np.int64)
         padded = np.zeros((len(batch), int(lengths.max()), batch[0].shape[1]), dtype=np.float32)
         for row, features in zip(padded, batch, strict=True):
             row[: len(features)] = features
-        log_probs, out_lengths = self._session.run(["log_probs", "out_lengths"], {"features": padded, "lengths": lengths})
-        return [row[:length] for row, length in zip(log_probs, out_lengths, strict=True)]
+        outputs = self._session.run(["log_probs", "out_lengths"], {"features": padded, "lengths": lengths})
+        return [log_probs[:length] for log_probs, length in zip(*outputs, strict=True)]

@@ -12,7 +12,10 @@ from auricle.errors import AlphabetError
 
 BLANK = 0
 
-_APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "æ": "ae", "œ": "oe", "ß": "ss", "ø": "o"})
+# What Unicode does not take apart: the apostrophes people type, and letters that other languages write as two.
+_SPELLED = dict.fromkeys("\u2018\u2019\u02bc\u2032\u00b4`", "'")
+_SPELLED |= {"æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ß": "ss", "ẞ": "SS", "ø": "o", "Ø": "O"}
+_UNSEEN = {"Mn", "Mc", "Me", "Cf"}  # marks on the letter before, and what is not seen (soft hyphen, joiners)
 
 
 @dataclass(frozen=True)
@@ -40,34 +43,38 @@ class Alphabet:
         return {character: index for index, character in enumerate(self.characters, start=1)}
 
     def encode(self, text: str) -> list[int]:
-        """Return the token ids of a text. Raises AlphabetError naming the characters that the alphabet does not have."""
+        """Return the token ids of a text. Raises AlphabetError naming the characters that are not in the alphabet."""
         try:
             return [self._ids[character] for character in text]
         except KeyError:
             unknown = "".join(sorted(set(text) - set(self.characters)))
-            raise AlphabetError(f"the alphabet has no {unknown!r}: normalise the text first, or train with them.") from None
+            raise AlphabetError(f"the alphabet has no {unknown!r}: normalise the text, or train with them.") from None
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of token ids; blanks are left out, repeats are kept (collapsing them is the decoder's work)."""
+        """Return the text of token ids; blanks are left out, repeats are kept (a decoder has collapsed them)."""
         return "".join(self.characters[index - 1] for index in ids if index != BLANK)
 
     def normalise(self, text: str) -> str:
-        """Return the text as this alphabet would write it: lower case where it has no capitals, accents off, marks to spaces.
+        """Return the text as this alphabet would write it: in the case that it has, accents off, punctuation to spaces.
 
-        An apostrophe stays only inside a word or at its end ("o'clock", "dogs'"); a hyphen separates words.
+        What the alphabet has stays as it is. An apostrophe stays only inside a word or at its end ("o'clock", "dogs'");
+        a hyphen separates words. An alphabet without a space joins them.
         """
-        text = unicodedata.normalize("NFC", text).translate(_APOSTROPHES)
-        if not any(character.isupper() for character in self.characters):
-            text = text.lower()
-        text = "".join(character if character in self._ids else _plain(character) for character in text)
-        text = "".join(character if character in self._ids else " " for character in text)
-        return " ".join(re.sub(r"(?<!\w)'+|'+(?=')", " ", text).split())
+        text = "".join(map(self._spell, unicodedata.normalize("NFC", text)))
+        separator = " " if " " in self._ids else ""
+        return separator.join(re.sub(r"(?<!\w)'+|'+(?=')", " ", text).split())
 
+    def _spell(self, character: str) -> str:
+        """Return what the alphabet has for a character: itself, its other case, its plain letters, or a space."""
+        if (folded := self._fold(character)) != " ":
+            return folded
+        if unicodedata.category(character) == "So":  # "™" is a sign, not the letters "tm"
+            return " "
+        plain = _SPELLED.get(character) or unicodedata.normalize("NFKD", character)
+        return "".join(self._fold(part) for part in plain if unicodedata.category(part) not in _UNSEEN)
 
-def _plain(character: str) -> str:
-    """Return the character without its accents, or a space where nothing but a mark is left."""
-    decomposed = unicodedata.normalize("NFKD", character)
-    return "".join(part for part in decomposed if not unicodedata.combining(part)) or " "
+    def _fold(self, character: str) -> str:
+        return next((c for c in (character, character.lower(), character.upper()) if c in self._ids), " ")
 
 
 ENGLISH = Alphabet((" ", "'", *"abcdefghijklmnopqrstuvwxyz"))

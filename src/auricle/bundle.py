@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -23,7 +24,8 @@ from auricle.features import FeatureConfig, Normalization
 SCHEMA = 1
 ACOUSTIC = "acoustic.onnx"
 _DESCRIPTION = "bundle.json"
-_LARGEST_FILE = 4 << 30
+_LARGEST = 4 << 30  # bytes, unpacked
+_EMBEDDED = resources.files("auricle") / "models"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip's earliest time: the same bundle gives the same bytes
 
 
@@ -31,9 +33,9 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip's earliest time: the same bundle gives t
 class Bundle:
     """A model, whole: how to make features, the network, how to write text, and where all of it comes from.
 
-    `frame_seconds` is the time from one frame of the network's output to the next. `decoder` holds the decoder's defaults.
-    `card` says what the model was trained on, how, and how well it does. `files` maps names to contents, `acoustic.onnx`
-    among them.
+    `frame_seconds` is the time from one frame of the network's output to the next. `decoder` holds the decoder's
+    defaults. `card` says what the model was trained on, how, and how well it does. `files` maps names to contents,
+    `acoustic.onnx` among them.
     """
 
     name: str
@@ -77,36 +79,59 @@ def read_bundle(path: str | Path) -> Bundle:
         description = json.loads(contents.pop(_DESCRIPTION))
     except KeyError:
         raise BundleError(f"{path}: not a model bundle: it has no {_DESCRIPTION}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: {_DESCRIPTION} is not JSON: the bundle is damaged, get it again.") from error
     return _bundle(description, contents, path)
 
 
 def embedded_bundle(name: str = "english") -> Bundle:
     """Read a bundle that ships inside the package. Raises BundleError naming those that do."""
-    folder = resources.files("auricle") / "models"
-    with resources.as_file(folder / f"{name}.auricle") as path:
+    with resources.as_file(_EMBEDDED / f"{name}.auricle") as path:
         if not path.is_file():
-            known = ", ".join(sorted(entry.name.removesuffix(".auricle") for entry in folder.iterdir())) or "none"
+            known = ", ".join(embedded_names()) or "none"
             raise BundleError(f"no model is called {name!r}: give a path, or one of those built in ({known}).")
         return read_bundle(path)
 
 
+def embedded_names() -> list[str]:
+    """Return the names of the bundles that ship inside the package."""
+    entries = _EMBEDDED.iterdir() if _EMBEDDED.is_dir() else ()
+    return sorted(entry.name.removesuffix(".auricle") for entry in entries if entry.name.endswith(".auricle"))
+
+
 def write_bundle(bundle: Bundle, path: str | Path) -> None:
-    """Write a bundle as one `.auricle` file, or as a directory when `path` has no suffix. Nothing half-written stays."""
+    """Write a bundle as one `.auricle` file, or as a directory when `path` has another suffix or none.
+
+    A file is whole or not there. Raises BundleError for a directory that holds anything else, and for a file in the
+    bundle whose name is a path.
+    """
     path = Path(path)
-    contents = {_DESCRIPTION: json.dumps(bundle.describe(), indent=1).encode(), **bundle.files}
+    _refuse_paths(bundle.files, path)
+    # The description goes last: a directory without one was never finished.
+    contents = {**bundle.files, _DESCRIPTION: json.dumps(bundle.describe(), indent=1).encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix != ".auricle":
-        path.mkdir(exist_ok=True)
-        for name, content in contents.items():
-            (path / name).write_bytes(content)
+    if path.suffix == ".auricle":
+        _write_zip(contents, path)
         return
+    path.mkdir(exist_ok=True)
+    if others := sorted({entry.name for entry in path.iterdir()} - set(contents)):
+        raise BundleError(f"{path}: holds {others[0]!r}, which is not of this bundle: choose an empty directory.")
+    for name, content in contents.items():
+        (path / name).write_bytes(content)
+
+
+def _write_zip(contents: Mapping[str, bytes], path: Path) -> None:
     partial = path.with_name(path.name + ".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
-    partial.replace(path)
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in contents.items():
+                info = zipfile.ZipInfo(name, _EPOCH)
+                # Unix on every system, and readable once it is unpacked.
+                info.create_system, info.external_attr = 3, 0o644 << 16
+                archive.writestr(info, content, zipfile.ZIP_DEFLATED)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _contents(path: Path) -> dict[str, bytes]:
@@ -116,23 +141,27 @@ def _contents(path: Path) -> dict[str, bytes]:
         if not path.exists():
             raise BundleError(f"{path}: there is no such model bundle.")
         with zipfile.ZipFile(path) as archive:
-            if any(info.file_size > _LARGEST_FILE for info in archive.infolist()):
-                raise BundleError(f"{path}: a file in this bundle is larger than a model can be.")
+            if sum(info.file_size for info in archive.infolist()) > _LARGEST:
+                raise BundleError(f"{path}: what this bundle unpacks to is larger than a model can be.")
             return {info.filename: archive.read(info) for info in archive.infolist()}
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-        raise BundleError(f"{path}: not a model bundle, or a damaged one ({error}): get it again.") from error
+    except BundleError:
+        raise
     except OSError as error:
         raise BundleError(f"{path}: cannot read the model bundle ({error.strerror or error}).") from error
+    except Exception as error:  # zipfile lets out those of every decompressor and parser below it
+        raise BundleError(f"{path}: not a model bundle, or a damaged one ({error}): get it again.") from error
 
 
 def _bundle(description: Any, contents: dict[str, bytes], path: Path) -> Bundle:
     if not isinstance(description, dict) or description.get("schema") != SCHEMA:
         schema = description.get("schema") if isinstance(description, dict) else None
-        raise BundleError(f"{path}: bundle schema {schema!r} is not known to this auricle (it reads {SCHEMA}): update auricle.")
+        raise BundleError(
+            f"{path}: bundle schema {schema!r} is not known to this auricle (it reads {SCHEMA}): update auricle."
+        )
     stated = description.pop("checksum", None)
     if stated != _checksum(description):
         raise BundleError(f"{path}: {_DESCRIPTION} does not match its checksum: the bundle is damaged, get it again.")
-    _verify(description.get("files", {}), contents, path)
+    _verify(description.get("files"), contents, path)
     try:
         bundle = Bundle(
             name=description["name"],
@@ -145,18 +174,33 @@ def _bundle(description: Any, contents: dict[str, bytes], path: Path) -> Bundle:
             alphabet=Alphabet(tuple(description["alphabet"])),
             frame_seconds=float(description["frame_seconds"]),
             files=contents,
-            decoder=description["decoder"],
-            card=description["card"],
+            decoder=dict(description["decoder"]),
+            card=dict(description["card"]),
         )
     except (KeyError, TypeError, ValueError, AuricleError) as error:
         raise BundleError(f"{path}: {_DESCRIPTION} is not that of a bundle ({error}).") from error
-    if bundle.normalization.mean.shape != (bundle.features.mel,) or bundle.normalization.std.shape != (bundle.features.mel,):
-        raise BundleError(f"{path}: the normalisation does not have one value for each of {bundle.features.mel} mel bands.")
+    _check_numbers(bundle, path)
     return bundle
 
 
-def _verify(stated: Mapping[str, str], contents: Mapping[str, bytes], path: Path) -> None:
-    if set(stated) != set(contents) or ACOUSTIC not in stated:
+def _check_numbers(bundle: Bundle, path: Path) -> None:
+    mean, std, mel = bundle.normalization.mean, bundle.normalization.std, bundle.features.mel
+    if mean.shape != (mel,) or std.shape != (mel,):
+        raise BundleError(f"{path}: the normalisation does not have one value for each of {mel} mel bands.")
+    if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
+        raise BundleError(f"{path}: the normalisation divides by zero or is not finite: export the model again.")
+    if not 0 < bundle.frame_seconds < math.inf:
+        raise BundleError(f"{path}: a frame of {bundle.frame_seconds} seconds cannot be: export the model again.")
+
+
+def _refuse_paths(names: Iterable[str], path: Path) -> None:
+    if bad := [name for name in names if name in {"", "..", "."} or "/" in name or "\\" in name]:
+        raise BundleError(f"{path}: {bad[0]!r} is not the name of a file in a bundle: get it again.")
+
+
+def _verify(stated: Any, contents: Mapping[str, bytes], path: Path) -> None:
+    _refuse_paths(contents, path)
+    if not isinstance(stated, dict) or set(stated) != set(contents) or ACOUSTIC not in stated:
         raise BundleError(f"{path}: the bundle's files are not those that its {_DESCRIPTION} lists: get it again.")
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != stated[name]:

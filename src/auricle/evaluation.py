@@ -12,6 +12,7 @@ from auricle.audio import Waveform
 from auricle.errors import AudioError
 from auricle.manifest import Utterance
 from auricle.metrics import character_errors, word_errors
+from auricle.recognizer import LEAST_SECONDS
 from auricle.report import Failure, Report, Row
 from auricle.transcript import Transcript
 
@@ -46,9 +47,9 @@ def evaluate(
 
     References and hypotheses both go through `normalise` and through nothing else. Audio is read at `rate` Hz, about
     ten minutes (or one longer clip) at a time, longest clips first so that neighbours in a batch are alike. `progress`
-    is called with the share that is done, up to 1. An utterance without text or whose audio cannot be read is listed in
-    `Report.failures` and does not end the run; an empty text is a text, of a recording in which nobody speaks. Errors
-    of the recognizer pass through.
+    is called with the share that is done, up to 1. An utterance without text, or whose audio cannot be read or is too
+    short for the recognizer, is listed in `Report.failures` and does not end the run; an empty text is a text, of a
+    recording in which nobody speaks. Errors of the recognizer pass through.
     """
     tell = progress or (lambda share: None)
     reading, recognition = _Stopwatch(clock), _Stopwatch(clock)
@@ -83,6 +84,9 @@ def _chunks(
                 )
         except AudioError as error:
             failures[index] = Failure(utterance.id, str(error))
+            continue
+        if waveform.duration < LEAST_SECONDS:
+            failures[index] = Failure(utterance.id, f"{waveform.duration:.3f} s is too short to hold speech.")
             continue
         chunk.append((index, waveform))
         seconds += waveform.duration

@@ -20,8 +20,9 @@ _BLOCK_FRAMES = 2048  # 20 s at a 10 ms hop: keeps the spectra of an hour from b
 class FeatureConfig:
     """How samples become frames. Sizes in samples, frequencies in Hz.
 
-    `floor` is added to the power before the logarithm; it stands for noise of about -80 dB of full scale per band, so that
-    digital silence and very quiet rooms look alike. Raises ValueError for sizes that leave a mel filter without a bin.
+    `floor` is added to the power before the logarithm, so that digital silence and very quiet rooms look alike; a
+    full-scale sine has a power of about one, and the default lies 60 dB below it. Raises ValueError for sizes that
+    leave a mel filter without a bin.
     """
 
     sample_rate: int = 16_000
@@ -38,11 +39,13 @@ class FeatureConfig:
             raise ValueError(f"features need 0 < hop <= window <= fft, not {self.hop}, {self.window}, {self.fft}.")
         if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
             raise ValueError(f"features need 0 <= f_min < f_max <= {self.sample_rate / 2:g} Hz.")
-        if self.mel < 1 or self.floor <= 0:
+        if self.mel < 1 or not 0 < self.floor < np.inf:
             raise ValueError("features need at least one mel band and a floor above zero.")
         empty = np.flatnonzero(_filters(self).sum(axis=0) == 0)
         if len(empty):
-            raise ValueError(f"{len(empty)} of {self.mel} mel filters hold no frequency bin: raise fft ({self.fft}) or lower mel.")
+            raise ValueError(
+                f"{len(empty)} of {self.mel} mel filters hold no frequency bin: raise fft ({self.fft}) or lower mel."
+            )
 
     @property
     def hop_seconds(self) -> float:
@@ -86,12 +89,13 @@ def log_mel(samples: Array, config: FeatureConfig) -> Array:
         block = windows[start : start + _BLOCK_FRAMES] * window
         spectrum = np.fft.rfft(block, n=config.fft)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
-        np.log(power.astype(np.float32, copy=False) @ filters + np.float32(config.floor), out=out[start : start + len(block)])
+        mel_power = power.astype(np.float32, copy=False) @ filters
+        np.log(mel_power + np.float32(config.floor), out=out[start : start + len(block)])
     return out
 
 
 def band_edges(config: FeatureConfig) -> npt.NDArray[np.float64]:
-    """Return the corners of the mel triangles in Hz, [mel + 2]: band i rises from edge i to i + 1 and falls to i + 2."""
+    """Return the corners of the mel triangles in Hz, [mel + 2]: band i rises from corner i to i + 1, falls to i + 2."""
     return _to_hertz(np.linspace(_to_mel(config.f_min), _to_mel(config.f_max), config.mel + 2))
 
 

@@ -1,16 +1,16 @@
 """The whole road, from a recording to a transcript. Every way of using auricle goes through here.
 
-    source ▸ audio ▸ segmentation ▸ features ▸ acoustic ▸ decoding ▸ transcript
+source ▸ audio ▸ segmentation ▸ features ▸ acoustic ▸ decoding ▸ transcript
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy.typing as npt
 
@@ -35,7 +35,8 @@ _BATCH_SECONDS = 60.0
 def load(model: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Recognizer:
     """Load a recogniser: the embedded English model, another built-in by name, or a bundle by path.
 
-    `threads` bounds the cores that one call uses (None: all). Raises BundleError when there is no such model or it is damaged.
+    `threads` bounds the cores that one call uses (None: all). Raises BundleError when there is no such model or it is
+    damaged.
     """
     if model is None:
         return Recognizer(embedded_bundle(), threads=threads)
@@ -65,7 +66,7 @@ class Recognizer:
         self._decoder = decoder or GreedyDecoder(bundle.alphabet)
 
     def transcribe(self, source: Source, *, sample_rate: int | None = None) -> Transcript:
-        """Recognise one recording of any length: a path, bytes, an open binary file, a Waveform, or an array of samples.
+        """Recognise one recording of any length: a path, bytes, an open binary file, a Waveform or an array of samples.
 
         An array needs its `sample_rate` in Hz; it is [n] or [n, channels], float in [-1, 1] or integer.
         Raises AudioError when the recording cannot be read or is shorter than 0.1 s.
@@ -97,16 +98,18 @@ class Recognizer:
         if isinstance(source, Waveform):
             waveform = source
             if waveform.rate != rate:
-                waveform = audio.from_array(waveform.samples, waveform.rate, rate=rate)
+                waveform = replace(audio.from_array(source.samples, source.rate, rate=rate), source=source.source)
         elif isinstance(source, str | os.PathLike | bytes) or hasattr(source, "read"):
-            waveform = audio.read(source, rate=rate)
+            waveform = audio.read(cast("str | os.PathLike[str] | bytes | BinaryIO", source), rate=rate)
         elif sample_rate is None:
             raise AudioError("an array of samples does not say its rate: give sample_rate in Hz.")
         else:
             waveform = audio.from_array(source, sample_rate, rate=rate)
         if waveform.duration < LEAST_SECONDS:
             name = source if isinstance(source, str | os.PathLike) else "the recording"
-            raise AudioError(f"{name}: {waveform.duration:.3f} s is too short to hold speech ({LEAST_SECONDS} s is the least).")
+            raise AudioError(
+                f"{name}: {waveform.duration:.3f} s is too short to hold speech ({LEAST_SECONDS} s is the least)."
+            )
         return waveform
 
     def _transcribe(self, clips: Sequence[Waveform]) -> Iterator[Transcript]:
@@ -129,9 +132,7 @@ class Recognizer:
 
     def _segment(self, window: _Window, log_probs: Array) -> Segment:
         best = self._decoder.decode(log_probs)[0]
-        words = words_of(
-            best, log_probs, frame_seconds=self.bundle.frame_seconds, start=window.start, end=window.end
-        )
+        words = words_of(best, log_probs, frame_seconds=self.bundle.frame_seconds, start=window.start, end=window.end)
         return Segment(window.start, window.end, words)
 
 

@@ -16,8 +16,8 @@ _PAUSE_SECONDS = 0.2
 def plan_windows(samples: Array, rate: int) -> list[tuple[int, int]]:
     """Return (start, end) in samples: windows of at most 25 s that follow one another without a gap or an overlap.
 
-    A recording that fits is one window. Otherwise each cut lies in the last 10 s that it may, in the middle of the quietest
-    stretch of 0.2 s.
+    A recording that fits is one window. Otherwise each cut lies in the last 10 s that it may, in the middle of the
+    quietest stretch of 0.2 s.
     """
     longest, start = int(LONGEST_SECONDS * rate), 0
     windows = []

@@ -65,9 +65,9 @@ def words_of(
 ) -> tuple[Word, ...]:
     """Return the words of a hypothesis with their times and confidences.
 
-    Frame i of `log_probs` [frames, tokens] is centred on `start + i * frame_seconds`; times are kept inside [start, end],
-    the window that was recognised. A word's confidence is the geometric mean, over its characters, of the probability
-    that the network gave to each at its best frame.
+    Frame i of `log_probs` [frames, tokens] is centred on `start + i * frame_seconds`; times are kept inside [start,
+    end], the window that was recognised. A word's confidence is the geometric mean, over its characters, of the
+    probability that the network gave to each at its best frame.
     """
     words = []
     for first, last in _spans(hypothesis.text):
@@ -92,7 +92,7 @@ def words_of(
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each word: one character of an alphabet is one token, so these index tokens as well."""
+    """Yield the start and end of each word; one character is one token, so these index tokens as well."""
     start = 0
     for part in text.split(" "):
         if part:

@@ -51,7 +51,7 @@ def frames_of(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
 
 
 def frame_bytes(header: bytes) -> int:
-    """Return the length of the layer III frame with these first four bytes (ISO 11172-3, 13818-3), 0 if they begin none."""
+    """Return the length of the layer III frame that begins so (ISO 11172-3 and 13818-3), 0 if none does."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
         return 0
     version, bitrate, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3

@@ -1,4 +1,4 @@
-"""Greedy decoding: the best token of every frame, repeats collapsed, blanks dropped (Graves et al., 2006, section 3.2)."""
+"""Greedy decoding: the best token of each frame, repeats collapsed, blanks dropped (Graves et al., 2006, sec. 3.2)."""
 
 from __future__ import annotations
 

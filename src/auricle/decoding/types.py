@@ -13,8 +13,8 @@ from auricle.features import Array
 class Hypothesis:
     """One reading of an utterance.
 
-    `score` is a natural-log probability; `tokens` are the ids that spell `text`, and `first_frames` and `last_frames` say,
-    for each of them, on which frames of the network's output it was seen (both inclusive).
+    `score` is a natural-log probability; `tokens` are the ids that spell `text`, and `first_frames` and `last_frames`
+    say, for each of them, on which frames of the network's output it was seen (both inclusive).
     """
 
     text: str

@@ -1,7 +1,7 @@
 """Augmentation of log-mel features. All of it is cheap enough to be drawn anew each time a clip is seen.
 
-SpecAugment is Park et al., 2019; adaptive time masks are Park et al., 2020; stretching is speed perturbation (Ko et al.,
-2015) without the change of pitch.
+SpecAugment is Park et al., 2019; adaptive time masks are Park et al., 2020; stretching is speed perturbation (Ko et
+al., 2015) without the change of pitch.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def stretch(features: Array, frames: int) -> Array:
 
 
 def change_level(features: Array, decibels: float, floor: float) -> Array:
-    """Return what the features would have been had the recording been louder by `decibels`; the floor stays where it is."""
+    """Return what the features would have been had the recording been louder by `decibels`; the floor stays put."""
     power = np.maximum(np.exp(features) - floor, 0) * np.float32(np.exp(decibels * _DECIBELS_TO_LOG_POWER))
     return np.asarray(np.log(power + np.float32(floor)), dtype=np.float32)
 

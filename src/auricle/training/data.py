@@ -1,12 +1,14 @@
-"""From a manifest to batches: features computed once and kept, clips of like length together, the same on every process."""
+"""From a manifest to batches: features computed once and kept, clips of like length together, the same everywhere."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lhotse import CutSet, MonoCut
-from lhotse.dataset import DynamicBucketingSampler
+from lhotse.dataset import DynamicBucketingSampler, SimpleCutSampler
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -27,10 +29,13 @@ from auricle.manifest import Utterance
 from auricle.training import augment
 from auricle.training.recipe import Recipe
 
+_BUCKETS = 12
+_CLIPS_A_BUCKET = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An utterance that can be learnt from: its token ids, and how many frames CTC needs for them before subsampling."""
+    """An utterance that can be learnt from: its token ids, and the frames CTC needs for them before subsampling."""
 
     utterance: Utterance
     tokens: tuple[int, ...]
@@ -85,7 +90,8 @@ class FeatureStore:
     ) -> FeatureStore:
         """Open the store of these utterances in `folder`, computing it first when it is not there.
 
-        An utterance that cannot be read is left out and kept in `failures` with the reason. `progress` hears of each clip.
+        An utterance that cannot be read is left out and kept in `failures` with the reason. `progress` hears of each
+        clip.
         """
         path = folder / f"{_store_key(utterances, config)}.f16"
         if not path.with_suffix(".json").exists():
@@ -153,8 +159,8 @@ def _features_or_reason(utterance: Utterance, config: FeatureConfig) -> npt.NDAr
 
 
 def least_frames(tokens: Sequence[int], stride: int) -> int:
-    """Return the frames a clip must have: CTC needs one output frame a character and a blank between equal neighbours."""
-    repeats = sum(a == b for a, b in zip(tokens, tokens[1:], strict=False))
+    """Return the frames a clip must have: CTC needs an output frame a character, and a blank between equals."""
+    repeats = sum(a == b for a, b in pairwise(tokens))
     return (len(tokens) + repeats - 1) * stride + 1
 
 
@@ -195,7 +201,9 @@ def normalization_of(store: FeatureStore, names: Sequence[str]) -> Normalization
 class Clips(Dataset[Batch]):
     """Turns the names of one batch's clips into tensors, augmented anew each epoch."""
 
-    def __init__(self, examples: Sequence[Example], store: FeatureStore, normalization: Normalization, recipe: Recipe, epoch: int) -> None:
+    def __init__(
+        self, examples: Sequence[Example], store: FeatureStore, normalization: Normalization, recipe: Recipe, epoch: int
+    ) -> None:
         self.examples = {example.utterance.id: example for example in examples}
         self.store, self.normalization, self.recipe = store, normalization, recipe
         self.epoch = epoch
@@ -214,7 +222,7 @@ class Clips(Dataset[Batch]):
         )
 
     def _features(self, example: Example) -> Array:
-        # The draw depends on the clip and the epoch alone, not on the process or on what came before: resuming repeats it.
+        # The draw depends on the clip and the epoch, not on the process or on what came before: resuming repeats it.
         seed = [self.recipe.schedule.seed, self.epoch, *example.utterance.id.encode()]
         rng = np.random.default_rng(seed)
         features = augment.augment_log_mel(
@@ -226,8 +234,8 @@ class Clips(Dataset[Batch]):
 class EpochPlan(Sampler[list[str]]):
     """The batches of one epoch for one process, as lists of clip names; `done` of them are passed over when resuming.
 
-    lhotse draws them: a total duration per batch, clips of like length together, shuffled by seed and epoch, the same number
-    of batches on every process.
+    lhotse draws them: a total duration per batch, clips of like length together, shuffled by seed and epoch, the same
+    number of batches on every process. Where fewer clips than processes are left at the end, it repeats some.
     """
 
     def __init__(
@@ -247,20 +255,28 @@ class EpochPlan(Sampler[list[str]]):
                 start=0.0,
                 duration=store.frames(example.utterance.id) * recipe.features.hop_seconds,
                 channel=0,
+                custom={"name": example.utterance.id},  # repeated clips get another id
             )
             for example in examples
         )
-        sampler = DynamicBucketingSampler(
-            cuts,
-            max_duration=recipe.schedule.batch_seconds / processes,
-            num_buckets=max(1, min(12, len(examples) // 64)),
-            shuffle=True,
-            seed=recipe.schedule.seed,
-            rank=rank,
-            world_size=processes,
-        )
+        options = {
+            "max_duration": recipe.schedule.batch_seconds / processes,
+            "shuffle": True,
+            "seed": recipe.schedule.seed,
+            "rank": rank,
+            "world_size": processes,
+        }
+        buckets = min(_BUCKETS, len(examples) // _CLIPS_A_BUCKET)
+        with warnings.catch_warnings():
+            # lhotse advises reading cuts lazily; these are names and durations only, and lie in memory already.
+            warnings.filterwarnings("ignore", message=".*eagerly read CutSet.*")
+            sampler = (
+                DynamicBucketingSampler(cuts, num_buckets=buckets, **options)
+                if buckets > 1
+                else SimpleCutSampler(cuts, **options)
+            )
         sampler.set_epoch(epoch)
-        self.batches = [[cut.id for cut in batch] for batch in sampler]
+        self.batches = [[cut.custom["name"] for cut in batch] for batch in sampler]
         self.done = done
 
     def __len__(self) -> int:

@@ -49,7 +49,7 @@ class _Graph:
         return self._initializer(np.asarray(values, dtype))
 
     def weight(self, tensor: Tensor | npt.NDArray[np.float32], axis: int = 0) -> str:
-        """Store a tensor in the graph's weight type and return it as float32; int8 has one scale per index of `axis`."""
+        """Store a tensor in the graph's weight type and return it as float32; int8 has a scale per index of `axis`."""
         values = np.ascontiguousarray(tensor.detach().cpu().numpy() if isinstance(tensor, Tensor) else tensor)
         if self._weights == "float32" or values.size < _SMALLEST:
             return self._initializer(values)
@@ -78,10 +78,13 @@ class _Graph:
 
     def norm(self, x: str, layer: nn.Module) -> str:
         assert isinstance(layer, nn.LayerNorm)
-        return self.op("LayerNormalization", x, self.weight(layer.weight), self.weight(layer.bias), axis=-1, epsilon=layer.eps)
+        return self.op(
+            "LayerNormalization", x, self.weight(layer.weight), self.weight(layer.bias), axis=-1, epsilon=layer.eps
+        )
 
     def convolution(self, x: str, layer: nn.Module) -> str:
         assert isinstance(layer, nn.Conv2d)
+        assert layer.bias is not None
         time, mel = (int(pad) for pad in layer.padding)
         return self.op(
             "Conv",
@@ -95,7 +98,7 @@ class _Graph:
 
 
 def to_onnx(network: DeepSpeech2, weights: Weights = "float32") -> bytes:
-    """Return the serialised graph: `features [B, T, mel]`, `lengths [B]` to `log_probs [B, T', tokens]`, `out_lengths [B]`."""
+    """Return the serialised graph, from features and lengths to log_probs and out_lengths as a bundle has them."""
     graph = _Graph(weights)
     config = network.config
     mask_in = _mask(graph, "lengths", graph.op("Shape", "features", start=1, end=2))
@@ -125,7 +128,7 @@ def to_onnx(network: DeepSpeech2, weights: Weights = "float32") -> bytes:
     assert isinstance(last, nn.Linear)
     x = graph.op("LogSoftmax", graph.linear(x, last), axis=-1)
     graph.op("Transpose", x, perm=[1, 0, 2], outputs=["log_probs"])
-    return _model(graph, network).SerializeToString()
+    return bytes(_model(graph, network).SerializeToString())
 
 
 def _mask(graph: _Graph, lengths: str, steps: str) -> str:
@@ -203,7 +206,9 @@ def check_parity(network: DeepSpeech2, batch: Sequence[Array]) -> float:
         for ours, theirs in zip(results, expected, strict=True)
     )
     if not worst <= PARITY:
-        raise TrainingError(f"export refused: ONNX Runtime and PyTorch differ by {worst:.2g}, and {PARITY:g} is the most.")
+        raise TrainingError(
+            f"export refused: ONNX Runtime and PyTorch differ by {worst:.2g}, and {PARITY:g} is the most."
+        )
     return worst
 
 

@@ -8,12 +8,12 @@ cuDNN, where the reset gate acts after the recurrent product):
     n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
     h' = (1 - z) * n + z * h
 
-The backward direction reads each sequence reversed within its own length, so that padding always comes last: what happens
-there never reaches a valid frame, and no step needs a mask.
+The backward direction reads each sequence reversed within its own length, so that padding always comes last: what
+happens there never reaches a valid frame, and no step needs a mask.
 
-On a CPU both directions run in one loop. `nn.GRU` adds to the weight gradient at every step; here every gate's derivative
-is laid out beforehand, only the state's gradient stays in the loop, and the weight gradient is one product over all steps.
-On a GPU the same parameters go through cuDNN.
+On a CPU both directions run in one loop. `nn.GRU` adds to the weight gradient at every step; here every gate's
+derivative is laid out beforehand, only the state's gradient stays in the loop, and the weight gradient is one product
+over all steps. On a GPU the same parameters go through cuDNN.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from torch import Tensor, nn
 class BiGRU(nn.Module):
     """One bidirectional layer: [T, B, input] and lengths [B] in, [T, B, 2 * hidden] out, zero after each length.
 
-    Parameters have two directions in front: `weight_ih [2, 3H, I]`, `weight_hh [2, 3H, H]`, `bias_ih` and `bias_hh [2, 3H]`.
+    Parameters have two directions in front: `weight_ih [2, 3H, I]`, `weight_hh [2, 3H, H]`, `bias_ih` and `bias_hh`
+    [2, 3H].
     """
 
     def __init__(self, input_size: int, hidden: int) -> None:
@@ -55,7 +56,8 @@ class BiGRU(nn.Module):
         return run(x, reverse) * valid(lengths, steps).unsqueeze(-1)
 
     def _loop(self, x: Tensor, reverse: Tensor) -> Tensor:
-        out: Tensor = _Bidirectional.apply(x, reverse, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        out: Tensor = _Bidirectional.apply(x, reverse, *weights)  # type: ignore[no-untyped-call]
         return out
 
     def _cudnn(self, x: Tensor, reverse: Tensor) -> Tensor:
@@ -75,7 +77,7 @@ def valid(lengths: Tensor, steps: int) -> Tensor:
 
 
 def reversal(lengths: Tensor, steps: int) -> Tensor:
-    """Return row indices [T, B] into [T * B, ...] that reverse each sequence within its own length; padding stays put."""
+    """Return row indices [T, B] into [T * B, ...] that reverse each sequence within its length; padding stays put."""
     batch = len(lengths)
     time = torch.arange(steps, device=lengths.device)[:, None].expand(steps, batch)
     source = torch.where(time < lengths, lengths - 1 - time, time)
@@ -88,10 +90,10 @@ def _reordered(x: Tensor, rows: Tensor) -> Tensor:
 
 
 class _Bidirectional(torch.autograd.Function):
-    """The whole layer: x [T, B, I] to states [T, B, 2H]. Inside, direction comes first, so that products need no copies."""
+    """The whole layer: x [T, B, I] to states [T, B, 2H]. Inside, direction comes first: products need no copies."""
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917 - autograd calls it by position
         ctx: Any, x: Tensor, reverse: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor
     ) -> Tensor:
         steps, batch, _ = x.shape
@@ -124,7 +126,7 @@ class _Bidirectional(torch.autograd.Function):
 
 
 def _recur(gates: Tensor, product: Tensor, bias_n: Tensor) -> tuple[Tensor, Tensor]:
-    """Run the recurrence over gates [2, T, B, 3H]: states [2, T + 1, B, H], and [r, z, n, W_hn h + b_hn] of each step."""
+    """Run the recurrence over gates [2, T, B, 3H]: states [2, T + 1, B, H] and each step's [r, z, n, W_hn h + b_hn]."""
     _, steps, batch, width = gates.shape
     hidden = width // 3
     states = gates.new_empty(2, steps + 1, batch, hidden)
@@ -134,7 +136,7 @@ def _recur(gates: Tensor, product: Tensor, bias_n: Tensor) -> tuple[Tensor, Tens
     for step in range(steps):
         state, row, gate = states[:, step], saved[:, step], gates[:, step]
         torch.bmm(state, product, out=recurrent)
-        rz, new, hidden_n = row.split((2 * hidden, hidden, hidden), dim=-1)
+        rz, new, hidden_n = row.split((2 * hidden, hidden, hidden), dim=-1)  # type: ignore[no-untyped-call]
         torch.add(gate[..., : 2 * hidden], recurrent[..., : 2 * hidden], out=rz)
         rz.sigmoid_()
         torch.add(recurrent[..., 2 * hidden :], bias_n, out=hidden_n)
@@ -145,9 +147,9 @@ def _recur(gates: Tensor, product: Tensor, bias_n: Tensor) -> tuple[Tensor, Tens
 
 
 def _recur_backward(grad: Tensor, weight: Tensor, states: Tensor, saved: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the gradients of `W_hh h + b_hh` and of the input's gates, both [2, T, B, 3H], from those of the states."""
+    """Return the gradients of `W_hh h + b_hh` and of the input's gates, both [2, T, B, 3H], from the states'."""
     _, steps, batch, hidden = grad.shape
-    r, z, n, hidden_n = saved.unflatten(-1, (4, hidden)).unbind(-2)
+    r, z, n, hidden_n = saved.unflatten(-1, (4, hidden)).unbind(-2)  # type: ignore[no-untyped-call]
     # d(loss)/d(each gate's input) is d(loss)/d(h') times a factor known before the loop.
     to_n = (1 - z).mul_(1 - n * n)
     recurrent = saved.new_empty(2, steps, batch, 3, hidden)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import json
+import logging
 import os
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,40 +82,61 @@ def train(
     lightning.seed_everything(recipe.schedule.seed, verbose=False)
     folder.mkdir(parents=True, exist_ok=True)
     resume = folder / LAST if (folder / LAST).exists() else None
-    if resume is not None:
-        module = load_module(resume)
-        if module.recipe.digest != recipe.digest:
-            raise TrainingError(f"{folder}: holds a run of another recipe: choose another --name, or remove the folder.")
-        module.max_hours = max_hours
-        _say(f"resuming {folder} after step {module.steps_done} ({module.hours:.2f} h in)")
-    else:
-        names = [example.utterance.id for example in corpus.examples]
-        spread = names[:: max(1, len(names) // _NORMALIZATION_CLIPS)]
-        module = SpeechModule(recipe, normalization_of(corpus.store, spread), max_hours=max_hours)
-    module.corpus = corpus
-    torch.set_num_threads(1 if processes > 1 else torch.get_num_threads())
-    trainer = lightning.Trainer(
-        accelerator="auto" if torch.cuda.is_available() else "cpu",
-        devices=processes,
-        strategy=DDPStrategy() if processes > 1 else "auto",
-        max_epochs=recipe.schedule.epochs,
-        gradient_clip_val=recipe.schedule.clip_norm,
-        logger=TensorBoardLogger(folder, name="", version=""),
-        callbacks=[TrainingProgress(), Keeper(folder, checkpoint_minutes, dict(card or {}))],
-        plugins=[AtomicCheckpointIO()],
-        reload_dataloaders_every_n_epochs=1,
-        use_distributed_sampler=False,
-        enable_progress_bar=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-    )
+    module = _resumed(resume, recipe) if resume else _fresh(recipe, corpus)
+    module.corpus, module.max_hours = corpus, max_hours
+    module.card = dict(card or {})
+    if processes > 1:
+        torch.set_num_threads(1)
+    with _without_advice():
+        trainer = lightning.Trainer(
+            accelerator="auto" if torch.cuda.is_available() else "cpu",
+            devices=processes,
+            strategy=DDPStrategy() if processes > 1 else "auto",
+            max_epochs=recipe.schedule.epochs,
+            gradient_clip_val=recipe.schedule.clip_norm,
+            logger=TensorBoardLogger(folder, name="", version=""),
+            callbacks=[TrainingProgress(), Keeper(folder, checkpoint_minutes)],
+            plugins=[AtomicCheckpointIO()],
+            reload_dataloaders_every_n_epochs=1,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=10,
+        )
+        trainer.fit(module, ckpt_path=resume, weights_only=True)
+    return module
+
+
+def _resumed(checkpoint: Path, recipe: Recipe) -> SpeechModule:
+    module = load_module(checkpoint)
+    folder = checkpoint.parent
+    if module.recipe.digest != recipe.digest:
+        raise TrainingError(f"{folder}: holds a run of another recipe: choose another --name, or remove the folder.")
+    _say(f"resuming {folder} after step {module.steps_done} ({module.hours:.2f} h in)")
+    return module
+
+
+def _fresh(recipe: Recipe, corpus: Corpus) -> SpeechModule:
+    names = [example.utterance.id for example in corpus.examples]
+    spread = names[:: max(1, len(names) // _NORMALIZATION_CLIPS)]
+    return SpeechModule(recipe, normalization_of(corpus.store, spread))
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep Lightning's hints and the deprecations inside it away from the user: what the run has to say, it says itself."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # Features come from memory: a loader with worker processes, which Lightning advises, is slower here.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        trainer.fit(module, ckpt_path=resume, weights_only=True)
-    return module
+        warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        yield
+    logger.setLevel(level)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -136,8 +159,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class Keeper(Callback):
     """Saves a checkpoint every few minutes and after each epoch, scores dev the way users will, and keeps the best bundle."""
 
-    def __init__(self, folder: Path, minutes: float, card: dict[str, Any]) -> None:
-        self._folder, self._seconds, self._card = folder, minutes * 60, card
+    def __init__(self, folder: Path, minutes: float) -> None:
+        self._folder, self._seconds = folder, minutes * 60
         self._saved = time.monotonic()
 
     def on_train_batch_end(
@@ -153,14 +176,16 @@ class Keeper(Callback):
         """Score, tell, and keep."""
         assert isinstance(module, SpeechModule)
         assert module.corpus is not None
-        if trainer.is_global_zero and module.corpus.dev:
+        epoch, schedule = trainer.current_epoch + 1, module.recipe.schedule
+        is_last = epoch == schedule.epochs or trainer.should_stop
+        if trainer.is_global_zero and module.corpus.dev and (is_last or epoch % schedule.score_every == 0):
             self._score(trainer, module, module.corpus.dev)
         trainer.strategy.barrier("scored")
         trainer.save_checkpoint(self._folder / LAST)
         self._saved = time.monotonic()
 
     def _score(self, trainer: lightning.Trainer, module: SpeechModule, dev: Sequence[Utterance]) -> None:
-        bundle = module.bundle(self._folder.name, card=self._card)
+        bundle = module.bundle(self._folder.name)
         report = evaluate(dev, Recognizer(bundle, threads=1), normalise=bundle.alphabet.normalise)
         row = epoch_row(trainer, module, report)
         log = self._folder / "epochs.jsonl"

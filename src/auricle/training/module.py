@@ -49,6 +49,8 @@ class SpeechModule(lightning.LightningModule):
         self.recipe, self.normalization, self.max_hours = recipe, normalization, max_hours
         self.network = DeepSpeech2(recipe.network, recipe.features.mel, len(recipe.alphabet) + 1)
         self.corpus: Corpus | None = None
+        self.card: dict[str, Any] = {}
+        """What else the model card should say, such as the manifests."""
         self.batches_done = self.steps_done = 0
         self.audio_hours = 0.0
         self.done = 0.0
@@ -133,6 +135,7 @@ class SpeechModule(lightning.LightningModule):
             "batches_done": self.batches_done,
             "steps_done": self.steps_done,
             "processes": self.trainer.world_size,
+            "card": self.card,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -144,6 +147,7 @@ class SpeechModule(lightning.LightningModule):
     def _take_up(self, state: dict[str, Any]) -> None:
         self._hours_before, self.audio_hours = state["hours"], state["audio_hours"]
         self.batches_done, self.steps_done = state["batches_done"], state["steps_done"]
+        self.card = state.get("card", {})
         self._started = time.monotonic()
 
     def bundle(self, name: str, *, weights: Weights = "float16", card: dict[str, Any] | None = None) -> Bundle:
@@ -167,7 +171,7 @@ class SpeechModule(lightning.LightningModule):
             normalization=self.normalization,
             alphabet=Alphabet(tuple(self.recipe.alphabet)),
             weights=weights,
-            card={**facts, **(card or {})},
+            card={**facts, **self.card, **(card or {})},
         )
 
 

@@ -13,8 +13,6 @@ own padding is, and the GRU reads each direction within the clip's length.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -41,7 +39,7 @@ class ResidualConvolution(nn.Module):
 
 
 class RecurrentLayer(nn.Module):
-    """LayerNorm, GELU, a bidirectional GRU, dropout; with a residual connection where the recipe asks and widths agree."""
+    """LayerNorm, GELU, a bidirectional GRU, dropout; added to its input where the recipe asks and the widths agree."""
 
     def __init__(self, config: NetworkConfig, width: int) -> None:
         super().__init__()
@@ -56,7 +54,8 @@ class RecurrentLayer(nn.Module):
         y = x if self.norm is None else self.norm(x)
         y = nn.functional.gelu(y) if self.gelu else y
         y = self.dropout(self.gru(y, lengths))
-        return x + y if self.residual else y
+        out: Tensor = x + y if self.residual else y
+        return out
 
 
 class DeepSpeech2(nn.Module):
@@ -121,9 +120,10 @@ class DeepSpeech2(nn.Module):
 
 def decayed_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Split the parameters into matrices, which weight decay may shrink, and biases and norms, which it must not."""
-    decayed, spared = [], []
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for module in network.modules():
         for name, parameter in module.named_parameters(recurse=False):
             spare = isinstance(module, nn.LayerNorm) or name.startswith("bias")
-            (spared if spare else decayed).append(cast(nn.Parameter, parameter))
+            (spared if spare else decayed).append(parameter)
     return decayed, spared

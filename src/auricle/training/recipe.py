@@ -1,4 +1,4 @@
-"""A training run as one TOML file. Every number that shapes the model or its training stands there, and nowhere else."""
+"""A training run as one TOML file. Each number that shapes the model or its training stands there and nowhere else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, cast, get_type_hints
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from auricle.alphabet import ENGLISH
+from auricle.alphabet import ENGLISH, Alphabet
 from auricle.errors import RecipeError
 from auricle.features import FeatureConfig
 
@@ -63,7 +63,7 @@ class AugmentConfig:
     """No time mask is longer than this part of the clip (adaptive masks: Park et al., 2020)."""
     stretch: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """Each clip is stretched in time by a factor drawn from 1 - stretch to 1 + stretch."""
-    gain: Annotated[float, Field(ge=0)] = 0.0
+    gain: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Each clip's level is changed by -gain to +gain decibels."""
     low_pass: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Probability that the bands above a random edge between 3 and 7 kHz are emptied, as telephones and MP3 do."""
@@ -71,20 +71,22 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """Optimisation: AdamW under one cycle of the learning rate (Smith & Topin, 2018), linear up and cosine or linear down."""
+    """Optimisation: AdamW under one cycle of the learning rate (Smith & Topin, 2018), linear up, either way down."""
 
     epochs: Positive = 20
-    batch_seconds: Annotated[float, Field(gt=0)] = 160.0
+    batch_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 160.0
     """Seconds of audio in a step, over all processes together."""
-    peak_rate: Annotated[float, Field(gt=0)] = 5e-4
+    peak_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5e-4
     start_factor: Annotated[float, Field(gt=0, le=1)] = 0.04
     end_factor: Annotated[float, Field(ge=0, le=1)] = 0.001
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Part of the run in which the rate climbs."""
     anneal: Literal["linear", "cosine"] = "linear"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     clip_norm: Annotated[float, Field(gt=0)] = 5.0
-    seed: int = 1
+    score_every: Positive = 1
+    """Epochs from one scoring of dev to the next; the last epoch is always scored."""
+    seed: Annotated[int, Field(ge=0)] = 1
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,9 @@ class Recipe:
     network: NetworkConfig = Field(default_factory=NetworkConfig)
     augment: AugmentConfig = Field(default_factory=AugmentConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+
+    def __post_init__(self) -> None:
+        Alphabet(self.alphabet)
 
     @property
     def digest(self) -> str:
@@ -129,14 +134,16 @@ def read_recipe(path: str | Path) -> Recipe:
 
 
 def make_recipe(values: dict[str, Any], where: str) -> Recipe:
-    """Build a recipe from plain values; `where` names their origin in errors. Raises RecipeError as `read_recipe` does."""
+    """Build a recipe from plain values; `where` names their origin in errors. Raises as `read_recipe` does."""
     _refuse_unknown(values, Recipe, where)
     try:
         return _RECIPE.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"{where}: {key + ': ' if key else ''}{first['msg']} (it says {first['input']!r}).") from error
+        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+        said = f" (it says {first['input']!r})" if key and not isinstance(first["input"], dict) else ""
+        raise RecipeError(f"{where}: {key + ': ' if key else ''}{reason}{said}.") from error
 
 
 def _refuse_unknown(values: dict[str, Any], kind: type[Any], where: str, prefix: str = "") -> None:

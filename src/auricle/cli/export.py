@@ -1,0 +1,88 @@
+"""`auricle export`."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from auricle.cli.app import app
+from auricle.errors import AuricleError, MissingExtraError
+
+
+class Weights(StrEnum):
+    """How the bundle stores weights; recognition computes in float32 with each."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8 = "int8"
+
+
+@app.command()
+def export(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="CHECKPOINT|RUN", help="A checkpoint, or a run's folder for its last.ckpt."),
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT.auricle", help="The bundle to write.")],
+    name: Annotated[str | None, typer.Option(help="Name of the model; default: the run's.")] = None,
+    weights: Annotated[Weights, typer.Option(help="How to store the weights.")] = Weights.FLOAT16,
+    card: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Fields to add to the model card, or to replace in it.")
+    ] = None,
+) -> None:
+    """Turn a checkpoint into a model bundle.
+
+    It is refused when PyTorch and ONNX Runtime disagree about what the network says. A run's best.auricle is a bundle
+    already: that of the epoch with the lowest word error rate on its dev set.
+    """
+    if output.suffix != ".auricle":
+        raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="OUTPUT.auricle")
+    fields = _read_card(card) if card else {}
+    try:
+        from auricle.training.export import PARITY
+        from auricle.training.module import load_module
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("export", "train") from error
+    from auricle.bundle import write_bundle
+
+    checkpoint = source / "last.ckpt" if source.is_dir() else source
+    module = load_module(checkpoint)
+    bundle = module.bundle(name or _name(checkpoint), weights=weights.value, card=fields)
+    try:
+        write_bundle(bundle, output)
+    except OSError as error:
+        raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
+    typer.echo(f"{output}: {bundle.name}, {output.stat().st_size / 1e6:.2f} MB, {weights} weights")
+    typer.echo(
+        f"parity of ONNX Runtime with PyTorch, in float32: {_parity(module):.1e} (at most {PARITY:g} is accepted)"
+    )
+
+
+def _name(checkpoint: Path) -> str:
+    return checkpoint.resolve().parent.name if checkpoint.name == "last.ckpt" else checkpoint.stem
+
+
+def _parity(module: Any) -> float:
+    import numpy as np
+
+    from auricle.training.export import check_parity
+
+    rng = np.random.default_rng(1)
+    clips = [rng.standard_normal((frames, module.network.mel), dtype=np.float32) for frames in (33, 100, 250)]
+    return check_parity(module.network, clips)
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AuricleError(f"{path}: cannot read the model card ({error.strerror}).") from error
+    except ValueError as error:
+        raise AuricleError(f"{path}: the model card is not JSON ({error}).") from error
+    if not isinstance(fields, dict):
+        raise AuricleError(f"{path}: a model card is a JSON object, with braces around its fields.")
+    return fields

@@ -1,0 +1,83 @@
+"""`auricle model show` and `auricle model list`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auricle.cli.app import app
+from auricle.cli.terminal import load_recognizer
+
+if TYPE_CHECKING:
+    from auricle.bundle import Bundle
+
+model_app = typer.Typer(no_args_is_help=True, help="Look at model bundles.")
+app.add_typer(model_app, name="model")
+
+
+@model_app.command()
+def show(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[NAME|PATH]", help="A bundle, or a built-in model; default: English.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as one JSON document.")] = False,
+) -> None:
+    """Say what a model is, once its checksums are verified and ONNX Runtime has accepted its network."""
+    bundle = load_recognizer(model, threads=1).bundle
+    if as_json:
+        sizes = {name: len(content) for name, content in sorted(bundle.files.items())}
+        document = {**bundle.describe(), "file_bytes": sizes, "checksums": "verified"}
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    else:
+        typer.echo("\n".join(_lines(bundle)))
+
+
+@model_app.command("list")
+def list_() -> None:
+    """List the built-in models."""
+    from auricle.bundle import embedded_names
+
+    for name in embedded_names():
+        typer.echo(name)
+
+
+def _lines(bundle: Bundle) -> Iterator[str]:
+    features = bundle.features
+    milliseconds = 1000 / features.sample_rate
+    card = dict(bundle.card)
+    parameters = card.pop("parameters", None)
+    recipe = card.pop("recipe", None)
+    network = recipe.get("network") if isinstance(recipe, Mapping) else None
+    facts = {
+        "name": bundle.name,
+        "version": bundle.version,
+        "created": bundle.created,
+        "parameters": f"{parameters:,}" if isinstance(parameters, int) else None,
+        "audio": f"{features.sample_rate} Hz, mono",
+        "features": f"{features.mel} log-mel bands, {features.f_min:g} to {features.f_max:g} Hz; windows of "
+        f"{features.window * milliseconds:g} ms every {features.hop * milliseconds:g} ms",
+        "output": f"{bundle.alphabet.tokens} tokens every {bundle.frame_seconds * 1000:g} ms",
+        "alphabet": "blank and " + "".join(bundle.alphabet.characters).replace(" ", "␣"),
+        "decoder": ", ".join(f"{key} {value}" for key, value in bundle.decoder.items()) or None,
+        "network": ", ".join(f"{key} {value}" for key, value in network.items()) if network else None,
+    }
+    yield from (f"{name:<12}{value}" for name, value in facts.items() if value is not None)
+    yield "files"
+    for name, content in sorted(bundle.files.items()):
+        yield f"  {name:<16}{len(content) / 1e6:8.2f} MB   checksum verified"
+    if card:
+        yield "card"
+        yield from _tree(card, "  ")
+
+
+def _tree(values: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield f"{indent}{key}"
+            yield from _tree(value, indent + "  ")
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            yield f"{indent}{key:<{22 - len(indent)}} {shown}"

@@ -1,0 +1,96 @@
+"""What the commands share: the line that says what went wrong, the progress bar, the model, and whole files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
+
+import typer
+
+from auricle.errors import AuricleError, BundleError
+
+if TYPE_CHECKING:
+    from auricle.recognizer import Recognizer
+
+Model: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME|PATH", help="A model bundle, or a built-in model; default: English."),
+]
+Threads: TypeAlias = Annotated[
+    int | None, typer.Option("--threads", min=1, metavar="N", help="Cores to use at most; default: all.")
+]
+
+
+def complain(message: str) -> None:
+    """Say on standard error what went wrong, on one line."""
+    typer.echo("auricle: " + " ".join(message.splitlines()), err=True)
+
+
+def load_recognizer(model: str | None, threads: int | None) -> Recognizer:
+    """Load a model. Raises BundleError naming it."""
+    from auricle.recognizer import load
+
+    try:
+        return load(model, threads=threads)
+    except BundleError as error:
+        raise BundleError(naming(model, error) if model else str(error)) from error
+
+
+def naming(name: str, error: AuricleError) -> str:
+    """Return the error's message, preceded by the name of what it is about unless it says it."""
+    return str(error) if name in str(error) else f"{name}: {error}"
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file, text as UTF-8: whole or not at all. Raises AuricleError when that cannot be done."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(content.encode() if isinstance(content, str) else content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise AuricleError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+class Bar:
+    """A progress bar on standard error while the `with` block runs, or nothing when that is not a terminal."""
+
+    def __init__(self, label: str) -> None:
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TaskProgressColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+                redirect_stdout=False,  # rich would send it to standard error
+                redirect_stderr=False,
+            )
+            self._task = self._bar.add_task(label, total=1.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.hide()
+
+    def tell(self, share: float, label: str | None = None) -> None:
+        """Show that `share` of the work, in [0, 1], is done, and what is being done now."""
+        if self._bar:
+            self._bar.update(self._task, completed=share, **({"description": label} if label else {}))
+            self._bar.start()
+
+    def hide(self) -> None:
+        """Take the bar away, so that something else can be printed, until there is more to tell."""
+        if self._bar:
+            self._bar.stop()

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from auricle.alphabet import Alphabet
+from auricle.bundle import read_bundle, write_bundle
+
+from .conftest import Run
+
+Damage = Callable[[Path], None]
+
+
+def unpacked(bundle: Path, folder: Path) -> Path:
+    write_bundle(read_bundle(bundle), folder)
+    return folder
+
+
+def packed(folder: Path, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry in folder.iterdir():
+            archive.write(entry, entry.name)
+    return path
+
+
+def changed_byte(name: str) -> Damage:
+    def damage(folder: Path) -> None:
+        content = bytearray((folder / name).read_bytes())
+        # In the description a letter of a word, so that the JSON stays whole.
+        at = content.index(b"toy") if name == "bundle.json" else len(content) // 2
+        content[at] ^= 1
+        (folder / name).write_bytes(content)
+
+    return damage
+
+
+def unknown_schema(folder: Path) -> None:
+    description = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps({**description, "schema": 99}))
+
+
+def wrong_alphabet(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    write_bundle(replace(bundle, alphabet=Alphabet(("a", "b", "c"))), folder)
+
+
+DAMAGES = {
+    "changed description": (changed_byte("bundle.json"), "checksum"),
+    "changed network": (changed_byte("acoustic.onnx"), "checksum"),
+    "unknown schema": (unknown_schema, "99"),
+    "wrong alphabet": (wrong_alphabet, "alphabet"),
+}
+
+
+@pytest.mark.parametrize("form", ["directory", "zip"])
+@pytest.mark.parametrize("what", DAMAGES)
+def test_a_damaged_bundle_is_refused_in_one_line(
+    *, what: str, form: str, auricle: Run, toy_bundle: Path, clips: Path, tmp_path: Path
+) -> None:
+    damage, said = DAMAGES[what]
+    path = unpacked(toy_bundle, tmp_path / "damaged")
+    damage(path)
+    if form == "zip":
+        path = packed(path, tmp_path / "damaged.auricle")
+    for arguments in (["transcribe", clips / "austen-0930.flac", "--model", path], ["model", "show", path]):
+        result = auricle(*arguments)
+        assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+        assert result.err.startswith(f"auricle: {path}")
+        assert said in result.err
+
+
+def test_a_bundle_with_a_changed_byte_anywhere_is_refused_or_the_same(
+    auricle: Run, toy_bundle: Path, tmp_path: Path
+) -> None:
+    original = toy_bundle.read_bytes()
+    expected = auricle("model", "show", toy_bundle)
+    path = tmp_path / "changed.auricle"
+    for at in range(0, len(original), len(original) // 60):
+        path.write_bytes(original[:at] + bytes([original[at] ^ 0x10]) + original[at + 1 :])
+        result = auricle("model", "show", path)
+        if result.code == 0:  # a zip has fields, such as times, that say nothing about its contents
+            assert result.out == expected.out
+        else:
+            assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+            assert str(path) in result.err
+
+
+def test_show_says_what_it_is(auricle: Run, toy_bundle: Path) -> None:
+    result = auricle("model", "show", toy_bundle)
+    assert (result.code, result.err) == (0, "")
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in result.out.splitlines()}
+    assert lines["name"] == "toy"
+    assert lines["version"] == "0.0.1"
+    assert lines["output"] == "29 tokens every 40 ms"
+    assert lines["features"].startswith("40 log-mel bands")
+    assert lines["acoustic.onnx"].endswith("checksum verified")
+    assert lines["licence"] == "none"
+    assert lines["trained_on"] == "nothing"
+    assert lines["parameters"].replace(",", "") == str(read_bundle(toy_bundle).card["parameters"])
+
+
+def test_show_as_json_is_the_description_and_the_sizes(auricle: Run, toy_bundle: Path, tmp_path: Path) -> None:
+    folder = unpacked(toy_bundle, tmp_path / "toy")
+    document = json.loads(auricle("model", "show", folder, "--json").out)
+    bundle = read_bundle(toy_bundle)
+    assert document.pop("file_bytes") == {"acoustic.onnx": len(bundle.files["acoustic.onnx"])}
+    assert document.pop("checksums") == "verified"
+    assert document == bundle.describe()
+
+
+def test_list_names_what_is_built_in(
+    auricle: Run, toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(toy_bundle, tmp_path / "toy.auricle")
+    (tmp_path / "README.md").touch()
+    monkeypatch.setattr("auricle.bundle._EMBEDDED", tmp_path)
+    assert auricle("model", "list").out == "toy\n"
+    assert "name        toy\n" in auricle("model", "show", "toy").out
+    monkeypatch.setattr("auricle.bundle._EMBEDDED", tmp_path / "none")
+    assert auricle("model", "list").out == ""
+    assert "(none)" in auricle("model", "show", "toy").err

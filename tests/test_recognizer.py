@@ -1,0 +1,189 @@
+"""The whole road with a small random network: what it says is nonsense, but it must be the same nonsense every way."""
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+
+import auricle
+from auricle import audio
+from auricle.audio import Waveform
+from auricle.errors import AudioError, BundleError
+from auricle.recognizer import Recognizer, _batches, _Window, load
+from auricle.transcript import Transcript
+
+CLIPS = sorted((Path(__file__).parent / "clips").glob("*.flac"))
+CLIP = CLIPS[2]
+
+
+@pytest.fixture(scope="module")
+def recognizer(toy_bundle: Path) -> Recognizer:
+    return load(toy_bundle, threads=1)
+
+
+@pytest.fixture(scope="module")
+def long(recognizer: Recognizer) -> Waveform:
+    """The clips one after another, twice: 49 seconds."""
+    return audio.from_array(np.concatenate([audio.read(clip).samples for clip in CLIPS] * 2), 16_000)
+
+
+def same(ours: Transcript, theirs: Transcript) -> None:
+    assert ours.text == theirs.text
+    for word, other in zip(ours.words, theirs.words, strict=True):
+        assert (word.start, word.end) == pytest.approx((other.start, other.end), abs=1e-6)
+        assert word.confidence == pytest.approx(other.confidence, abs=1e-3)
+
+
+def test_path_bytes_file_array_and_waveform_are_one(recognizer: Recognizer) -> None:
+    expected = recognizer.transcribe(CLIP)
+    assert len(expected.words) > 3
+    waveform = audio.read(CLIP)
+    for source in (str(CLIP), CLIP.read_bytes(), io.BytesIO(CLIP.read_bytes()), waveform):
+        same(recognizer.transcribe(source), expected)
+    with CLIP.open("rb") as file:
+        same(recognizer.transcribe(file), expected)
+    same(recognizer.transcribe(waveform.samples, sample_rate=16_000), expected)
+    same(recognizer.transcribe((waveform.samples * 32768).astype(np.int16), sample_rate=16_000), expected)
+
+
+def test_a_transcript_says_where_it_comes_from(recognizer: Recognizer) -> None:
+    transcript = recognizer.transcribe(CLIP)
+    assert transcript.model == "toy"
+    assert transcript.source == audio.read(CLIP).source
+    assert transcript.duration == 5.3
+
+
+def test_an_array_without_its_rate_is_refused(recognizer: Recognizer) -> None:
+    with pytest.raises(AudioError, match=r"give sample_rate in Hz\.$"):
+        recognizer.transcribe(np.zeros(16_000, np.float32))
+
+
+def test_other_rates_are_resampled(recognizer: Recognizer) -> None:
+    samples = soxr.resample(audio.read(CLIP).samples, 16_000, 48_000)
+    read = recognizer.read(samples, sample_rate=48_000)
+    assert read.rate == 16_000
+    inner = slice(800, -800)
+    np.testing.assert_allclose(read.samples[inner], audio.read(CLIP).samples[inner], atol=1e-2)
+    assert recognizer.transcribe(samples, sample_rate=48_000).duration == pytest.approx(5.3)
+
+
+def test_a_waveform_of_another_rate_keeps_what_it_was(recognizer: Recognizer) -> None:
+    read = recognizer.read(audio.read(CLIP, rate=8_000))
+    assert read.rate == 16_000
+    assert read.source == audio.read(CLIP).source
+
+
+def test_many_come_in_the_order_given_and_as_they_are_alone(recognizer: Recognizer) -> None:
+    sources = [CLIPS[i] for i in (3, 0, 2, 4, 1, 0, 2)] * 3
+    alone = {clip: recognizer.transcribe(clip) for clip in CLIPS}
+    assert len({transcript.text for transcript in alone.values()}) == len(CLIPS)
+    for source, transcript in zip(sources, recognizer.transcribe_many(sources), strict=True):
+        same(transcript, alone[source])
+
+
+def test_many_are_read_as_they_are_asked_for(recognizer: Recognizer) -> None:
+    endless = iter(lambda: CLIP, None)
+    assert next(recognizer.transcribe_many(endless)).text == recognizer.transcribe(CLIP).text
+    assert list(recognizer.transcribe_many([])) == []
+
+
+def test_a_clips_text_does_not_depend_on_its_neighbours(recognizer: Recognizer, long: Waveform) -> None:
+    # The course project recurred over the batch: every clip heard the others.
+    noise = audio.from_array(np.random.default_rng(0).normal(0, 0.3, 200_000).astype(np.float32), 16_000)
+    silence = audio.from_array(np.zeros(3_000, np.float32), 16_000)
+    expected = recognizer.transcribe(CLIP)
+    for neighbours in ([noise], [silence, noise, silence], [long], [*CLIPS]):
+        first, *_ = recognizer.transcribe_many([CLIP, *neighbours])
+        *_, last = recognizer.transcribe_many([*neighbours, CLIP])
+        same(first, expected)
+        same(last, expected)
+
+
+def test_a_long_recording_is_cut_into_windows_in_order(recognizer: Recognizer, long: Waveform) -> None:
+    transcript = recognizer.transcribe(long)
+    assert len(transcript.segments) > 1
+    assert transcript.segments[0].start == 0.0
+    assert transcript.segments[-1].end == pytest.approx(long.duration)
+    assert all(a.end == b.start for a, b in pairwise(transcript.segments))
+    assert all(segment.end - segment.start <= 25 for segment in transcript.segments)
+    assert all(
+        segment.start <= word.start < word.end <= segment.end
+        for segment in transcript.segments
+        for word in segment.words
+    )
+    assert all(a.end <= b.start + 1e-6 for a, b in pairwise(transcript.words))
+    assert 25 < transcript.words[-1].end <= long.duration
+
+
+def test_a_stream_yields_the_segments_of_the_transcript(recognizer: Recognizer, long: Waveform) -> None:
+    segments = tuple(recognizer.stream(long))
+    transcript = recognizer.transcribe(long)
+    assert [(s.start, s.end, s.text) for s in segments] == [(s.start, s.end, s.text) for s in transcript.segments]
+
+
+def test_silence_has_a_segment_and_no_words(recognizer: Recognizer) -> None:
+    transcript = recognizer.transcribe(np.zeros(32_000, np.float32), sample_rate=16_000)
+    assert transcript.text == ""
+    assert [(s.start, s.end, s.words) for s in transcript.segments] == [(0.0, 2.0, ())]
+
+
+def test_threads_share_a_recognizer(recognizer: Recognizer) -> None:
+    alone = [recognizer.transcribe(clip) for clip in CLIPS]
+    with ThreadPoolExecutor(4) as pool:
+        for ours, theirs in zip(pool.map(recognizer.transcribe, CLIPS), alone, strict=True):
+            same(ours, theirs)
+
+
+def test_log_probs_cover_the_clip(recognizer: Recognizer) -> None:
+    log_probs = recognizer.log_probs(recognizer.read(CLIP))
+    assert len(log_probs) == pytest.approx(5.3 / recognizer.bundle.frame_seconds, abs=1)
+
+
+def test_a_hundredth_of_a_second_is_refused(recognizer: Recognizer, tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"^the recording: 0\.010 s is too short"):
+        recognizer.transcribe(np.zeros(160, np.float32), sample_rate=16_000)
+    import soundfile
+
+    soundfile.write(tmp_path / "blip.wav", np.zeros(160, np.float32), 16_000)
+    with pytest.raises(AudioError, match=r"blip\.wav: 0\.010 s"):
+        recognizer.transcribe(tmp_path / "blip.wav")
+
+
+def test_batches_hold_every_window_and_not_much_more_than_a_minute() -> None:
+    frames = np.random.default_rng(0).integers(10, 2500, 300)
+    windows = [_Window(i, 0.0, 1.0, np.zeros((n, 1), np.float32)) for i, n in enumerate(frames)]
+    batches = list(_batches(windows, 0.01))
+    assert sorted(window.clip for batch in batches for window in batch) == list(range(300))
+    padded = [len(batch) * max(len(window.features) for window in batch) * 0.01 for batch in batches]
+    assert max(padded) <= 60
+    assert sum(padded) < 1.1 * frames.sum() * 0.01
+
+
+def test_a_name_is_a_model_of_the_package_and_anything_else_a_path(toy_bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"no model is called 'klingon': .*built in \("):
+        load("klingon")
+    for path in ("./klingon", "klingon.auricle", str(tmp_path / "klingon")):
+        with pytest.raises(BundleError, match="there is no such model bundle"):
+            load(path)
+    assert load(str(toy_bundle)).bundle.name == "toy"
+
+
+def test_a_folder_beside_us_goes_before_a_model_of_that_name(
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from auricle.bundle import write_bundle
+
+    monkeypatch.chdir(tmp_path)
+    write_bundle(recognizer.bundle, tmp_path / "mine")
+    assert load("mine").transcribe(CLIP).text == recognizer.transcribe(CLIP).text
+
+
+def test_the_package_offers_what_it_names() -> None:
+    assert all(getattr(auricle, name) is not None for name in auricle.__all__)
+    assert auricle.load is load
+    with pytest.raises(AttributeError, match="no attribute 'unload'"):
+        _ = auricle.unload

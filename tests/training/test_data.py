@@ -1,0 +1,336 @@
+"""From a manifest to batches."""
+
+import itertools
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from helpers import made
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from auricle import audio
+from auricle.alphabet import ENGLISH
+from auricle.errors import TrainingError
+from auricle.features import FeatureConfig, Normalization, log_mel
+from auricle.manifest import Utterance, read_manifest
+from auricle.training.data import (
+    Clips,
+    EpochPlan,
+    Example,
+    FeatureStore,
+    examples_of,
+    least_frames,
+    loader_of,
+    normalization_of,
+)
+from auricle.training.recipe import NetworkConfig, make_recipe
+
+CLIPS = Path(__file__).parents[1] / "clips"
+CONFIG = FeatureConfig()
+UTTERANCES = read_manifest(CLIPS / "clips.jsonl")
+RECIPE = make_recipe({"name": "test", "schedule": {"batch_seconds": 60.0}}, "test")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    return FeatureStore.open(UTTERANCES, CONFIG, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The recordings that were read."""
+    read, seen = audio.read, []
+
+    def counted(source: Path, **options: float) -> audio.Waveform:
+        seen.append(source)
+        return read(source, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(audio, "read", counted)
+    return seen
+
+
+# Features, once
+
+
+def test_a_store_gives_the_features_of_each_clip(store: FeatureStore) -> None:
+    for utterance in UTTERANCES:
+        expected = log_mel(audio.read(utterance.audio_filepath).samples, CONFIG)
+        assert store.frames(utterance.id) == len(expected)
+        assert store[utterance.id].dtype == np.float32
+        np.testing.assert_allclose(store[utterance.id], expected, atol=0.008)  # float16
+    assert UTTERANCES[0].id in store
+    assert "nobody" not in store
+
+
+def test_features_are_computed_once(tmp_path: Path, reads: list[Path]) -> None:
+    first = FeatureStore.open(UTTERANCES, CONFIG, tmp_path)
+    assert reads == [utterance.audio_filepath for utterance in UTTERANCES]
+    second = FeatureStore.open(UTTERANCES, CONFIG, tmp_path)
+    assert len(reads) == len(UTTERANCES)
+    np.testing.assert_array_equal(first[UTTERANCES[3].id], second[UTTERANCES[3].id])
+
+
+def test_another_configuration_or_another_list_is_another_store(tmp_path: Path, reads: list[Path]) -> None:
+    FeatureStore.open(UTTERANCES[:1], CONFIG, tmp_path)
+    assert FeatureStore.open(UTTERANCES[:1], FeatureConfig(mel=40), tmp_path)[UTTERANCES[0].id].shape[1] == 40
+    FeatureStore.open(UTTERANCES[:2], CONFIG, tmp_path)
+    assert len(reads) == 4
+
+
+def test_a_changed_recording_is_computed_again(tmp_path: Path, reads: list[Path]) -> None:
+    path = tmp_path / "clip.flac"
+    shutil.copy(UTTERANCES[0].audio_filepath, path)
+    utterance = Utterance("one", path, "text")
+    before = FeatureStore.open([utterance], CONFIG, tmp_path / "store").frames("one")
+    shutil.copy(UTTERANCES[1].audio_filepath, path)
+    assert FeatureStore.open([utterance], CONFIG, tmp_path / "store").frames("one") != before
+    stamp = path.stat().st_mtime_ns + 1_000_000_000
+    os.utime(path, ns=(stamp, stamp))  # the same size, written again
+    FeatureStore.open([utterance], CONFIG, tmp_path / "store")
+    assert len(reads) == 3
+
+
+def test_a_part_of_a_recording_is_a_clip_of_its_own(tmp_path: Path) -> None:
+    path = UTTERANCES[0].audio_filepath
+    parts = [Utterance("a", path, offset=0.0, duration=1.0), Utterance("b", path, offset=1.0, duration=2.0)]
+    store = FeatureStore.open(parts, CONFIG, tmp_path)
+    assert (store.frames("a"), store.frames("b")) == (100, 200)
+
+
+def test_what_cannot_be_read_is_kept_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"no sound at all")
+    bad, gone = Utterance("bad", tmp_path / "bad.wav", "a"), Utterance("gone", tmp_path / "gone.wav", "a")
+    heard: list[int] = []
+    store = FeatureStore.open([bad, *UTTERANCES, gone], CONFIG, tmp_path / "store", progress=heard.append)
+    assert store.failures.keys() == {"bad", "gone"}
+    assert "not a recording" in store.failures["bad"]
+    assert "does not exist" in store.failures["gone"]
+    assert "bad" not in store
+    assert sum(heard) == len(UTTERANCES) + 2
+    _, left_out = examples_of([bad, gone, UTTERANCES[0]], store, ENGLISH, 4)
+    assert left_out == store.failures
+
+
+def test_a_manifest_without_one_readable_clip_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"none of the 1 clips can be read; the first: .*gone\.wav"):
+        FeatureStore.open([Utterance("gone", tmp_path / "gone.wav", "a")], CONFIG, tmp_path / "store")
+    assert not list((tmp_path / "store").iterdir())
+
+
+def test_a_store_that_was_broken_off_is_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[Path]
+) -> None:
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        FeatureStore.open(UTTERANCES, CONFIG, tmp_path, progress=stop)
+    assert len(FeatureStore.open(UTTERANCES, CONFIG, tmp_path)[UTTERANCES[4].id]) == 329
+    assert len(reads) == 1 + len(UTTERANCES)
+
+
+def test_several_processes_compute_what_one_does(tmp_path: Path, store: FeatureStore) -> None:
+    shared = FeatureStore.open(UTTERANCES, CONFIG, tmp_path, workers=2)
+    for utterance in UTTERANCES:
+        np.testing.assert_array_equal(shared[utterance.id], store[utterance.id])
+
+
+def test_normalization_is_numpys_over_all_frames_together(store: FeatureStore) -> None:
+    names = [utterance.id for utterance in UTTERANCES[1:]]
+    frames = np.concatenate([store[name] for name in names]).astype(np.float64)
+    normalization = normalization_of(store, names)
+    np.testing.assert_allclose(normalization.mean, frames.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(normalization.std, frames.std(axis=0), rtol=1e-4)
+
+
+def test_a_band_that_never_changes_is_not_divided_by_zero(tmp_path: Path) -> None:
+    import soundfile
+
+    soundfile.write(tmp_path / "silence.wav", np.zeros(16_000), 16_000)
+    store = FeatureStore.open([Utterance("a", tmp_path / "silence.wav")], CONFIG, tmp_path)
+    assert np.isfinite(normalization_of(store, ["a"])(store["a"])).all()
+
+
+# What can be learnt from
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=8), st.integers(1, 4))
+def test_the_least_frames_are_the_fewest_that_ctc_can_align(tokens: list[int], stride: int) -> None:
+    least = least_frames(tokens, stride)
+
+    def loss(frames: int) -> float:
+        out = -(-frames // stride)
+        log_probs = torch.randn(out, 1, 4).log_softmax(-1)
+        lengths = torch.tensor([out]), torch.tensor([len(tokens)])
+        return float(torch.nn.functional.ctc_loss(log_probs, torch.tensor([tokens]), *lengths))
+
+    assert np.isfinite(loss(least))
+    assert least == 1 or not np.isfinite(loss(least - 1))
+
+
+def test_clips_without_text_or_too_short_for_it_are_left_out_with_the_reason(store: FeatureStore) -> None:
+    first, second, third = UTTERANCES[:3]
+    silent = Utterance(first.id, first.audio_filepath, "!?")
+    hasty = Utterance(second.id, second.audio_filepath, "word " * 40)
+    examples, left_out = examples_of([silent, hasty, third], store, ENGLISH, 4)
+    assert [example.utterance for example in examples] == [third]
+    assert left_out == {first.id: "no text", second.id: "too short for its text (299 frames, 793 needed)"}
+
+
+def test_an_example_has_the_ids_of_its_normalised_text(store: FeatureStore) -> None:
+    utterance = Utterance(UTTERANCES[0].id, UTTERANCES[0].audio_filepath, "Don’t, Æsop!")  # noqa: RUF001
+    (example,), _ = examples_of([utterance], store, ENGLISH, 2)
+    assert ENGLISH.decode(example.tokens) == "don't aesop"
+    assert example.least_frames == least_frames(example.tokens, 2)
+
+
+# Batches
+
+
+def corpus(count: int, seed: int = 0) -> tuple[list[Example], FeatureStore]:
+    """Examples that have names and lengths, which is all that a plan looks at."""
+    frames = np.random.default_rng(seed).integers(100, 1600, count)
+    lengths = {f"clip-{i}": int(n) for i, n in enumerate(frames)}
+    examples = [Example(Utterance(name, Path(name), "a"), (3,), 1) for name in lengths]
+    return examples, cast(FeatureStore, SimpleNamespace(frames=lengths.__getitem__))
+
+
+def plan(count: int = 200, *, epoch: int = 0, rank: int = 0, processes: int = 1, done: int = 0) -> EpochPlan:
+    return EpochPlan(*corpus(count), RECIPE, epoch=epoch, rank=rank, processes=processes, done=done)
+
+
+def names(batches: Sequence[Sequence[str]]) -> list[str]:
+    return list(itertools.chain.from_iterable(batches))
+
+
+@pytest.mark.parametrize("count", [1, 5, 127, 128, 500])
+def test_one_process_sees_each_clip_once(count: int) -> None:
+    assert sorted(names(list(plan(count)))) == sorted(example.utterance.id for example in corpus(count)[0])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13, 21, 128, 129, 300, 301, 302, 303])
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_the_clips_and_take_as_many_steps(count: int, processes: int) -> None:
+    plans = [plan(count, rank=rank, processes=processes) for rank in range(processes)]
+    assert len({len(each) for each in plans}) == 1
+    seen = Counter(names([batch for each in plans for batch in each]))
+    assert set(seen) == {example.utterance.id for example in corpus(count)[0]}
+    # lhotse repeats clips in the last step alone, when fewer of them than processes are left for it.
+    assert seen.total() - count < processes
+    assert all(batch for each in plans for batch in each)
+    early = Counter(names([batch for each in plans for batch in list(each)[:-1]]))
+    assert set(early.values()) <= {1}
+
+
+def test_a_repeated_clip_can_be_loaded() -> None:
+    # lhotse gives the second one another id, by which no features are found.
+    assert all(list(plan(1, rank=rank, processes=2)) == [["clip-0"]] for rank in range(2))
+
+
+def test_seed_and_epoch_decide_the_plan() -> None:
+    assert list(plan(epoch=3)) == list(plan(epoch=3))
+    assert list(plan(epoch=3)) != list(plan(epoch=4))
+    assert list(plan(5, epoch=3)) != list(plan(5, epoch=4))
+
+
+def test_what_is_done_is_passed_over() -> None:
+    whole, rest = plan(epoch=2), plan(epoch=2, done=7)
+    assert list(rest) == list(whole)[7:]
+    assert len(rest) == len(whole)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_step_holds_no_more_sound_than_the_recipe_says(processes: int) -> None:
+    examples, store = corpus(400)
+    plans = [EpochPlan(examples, store, RECIPE, epoch=0, rank=r, processes=processes) for r in range(processes)]
+    for step in zip(*plans, strict=True):
+        seconds = sum(store.frames(name) for batch in step for name in batch) * 0.01
+        assert seconds <= RECIPE.schedule.batch_seconds * 1.001 + 16.0 * (processes > 1)
+
+
+def test_clips_of_like_length_come_together() -> None:
+    examples, store = corpus(2000)
+    batches = [[store.frames(name) for name in batch] for batch in EpochPlan(examples, store, RECIPE, epoch=0)]
+    padding = sum(len(batch) * max(batch) - sum(batch) for batch in batches) / sum(map(sum, batches))
+    assert padding < 0.1
+
+
+# Tensors
+
+
+def clips_of(store: FeatureStore, epoch: int = 0, augment: dict[str, float] | None = None) -> Clips:
+    recipe = make_recipe({"name": "test", "augment": augment or {}}, "test")
+    examples, left_out = examples_of(UTTERANCES, store, ENGLISH, 4)
+    assert not left_out
+    return Clips(examples, store, normalization_of(store, [UTTERANCES[0].id]), recipe, epoch)
+
+
+def test_a_batch_holds_the_normalised_features_and_the_texts(store: FeatureStore) -> None:
+    clips = clips_of(store, augment={"frequency_masks": 0, "time_masks": 0})
+    chosen = [UTTERANCES[1], UTTERANCES[0]]
+    batch = clips[[utterance.id for utterance in chosen]]
+    assert batch.features.shape == (2, 710, 80)
+    assert batch.lengths.tolist() == [299, 710]
+    texts = torch.split(batch.targets, batch.target_lengths.tolist())
+    assert [ENGLISH.decode(text.tolist()) for text in texts] == [utterance.text for utterance in chosen]
+    assert batch.seconds == pytest.approx(10.09)
+    for row, utterance in zip(batch.features, chosen, strict=True):
+        expected = clips.normalization(store[utterance.id])
+        np.testing.assert_allclose(row[: len(expected)].numpy(), expected, atol=1e-6)
+        assert not row[len(expected) :].any()
+
+
+def test_a_clip_is_augmented_by_seed_epoch_and_name_whoever_is_beside_it(store: FeatureStore) -> None:
+    one, two = UTTERANCES[1].id, UTTERANCES[2].id
+    options = {"stretch": 0.1, "gain": 6.0, "low_pass": 0.5}
+    alone = clips_of(store, augment=options)[[one]].features[0]
+    beside = clips_of(store, augment=options)[[two, one]]
+    torch.testing.assert_close(beside.features[1, : len(alone)], alone, rtol=0, atol=0)
+    later = clips_of(store, 1, options)[[one]].features[0]
+    assert alone.shape != later.shape or not torch.equal(alone, later)
+
+
+def test_a_clip_is_never_squeezed_below_what_its_text_needs(tmp_path: Path) -> None:
+    utterance = Utterance("fast", UTTERANCES[1].audio_filepath, "ab" * 37)  # 74 letters in 75 output frames
+    store = FeatureStore.open([utterance], CONFIG, tmp_path)
+    (example,), _ = examples_of([utterance], store, ENGLISH, 4)
+    recipe = make_recipe({"name": "test", "augment": {"stretch": 0.4}}, "test")
+    still = Normalization(np.zeros(80, np.float32), np.ones(80, np.float32))
+    lengths = [int(Clips([example], store, still, recipe, epoch)[["fast"]].lengths[0]) for epoch in range(60)]
+    assert min(lengths) == example.least_frames == 293
+
+
+def test_a_loader_walks_the_plan_and_a_network_takes_its_batches(store: FeatureStore) -> None:
+    clips = clips_of(store)
+    recipe = make_recipe({"name": "test", "schedule": {"batch_seconds": 9.0}}, "test")
+    epoch = EpochPlan(list(clips.examples.values()), store, recipe, epoch=0)
+    config = NetworkConfig(channels=1, residual_layers=0, gru_layers=1, gru_hidden=2, gru_input=2, stride_time=4)
+    network = made(config, mel=80, tokens=ENGLISH.tokens)
+    loaded = list(loader_of(clips, epoch))
+    assert len(loaded) == len(epoch) > 1
+    for batch in loaded:
+        log_probs, lengths = network(batch.features, batch.lengths)
+        loss = torch.nn.functional.ctc_loss(
+            log_probs.transpose(0, 1), batch.targets, lengths, batch.target_lengths, reduction="none"
+        )
+        assert torch.isfinite(loss).all()
+
+
+def test_the_stores_format_is_what_runs_before_wrote(tmp_path: Path) -> None:
+    FeatureStore.open(UTTERANCES[:2], CONFIG, tmp_path)
+    (index,) = tmp_path.glob("*.json")
+    assert json.loads(index.read_text()) == {
+        "spans": [[UTTERANCES[0].id, 0, 710], [UTTERANCES[1].id, 710, 1009]],
+        "failures": {},
+    }
+    assert np.fromfile(index.with_suffix(".f16"), np.float16).size == 1009 * CONFIG.mel

@@ -1,0 +1,171 @@
+"""The network: padding and neighbours must never reach a clip's result, whatever the recipe."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import MEL, TOKENS, configs, made
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from auricle.training.network import DeepSpeech2, decayed_parameters
+from auricle.training.recipe import NetworkConfig
+
+CONFIGS = configs()
+LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=4)
+SMALL = NetworkConfig(channels=2, residual_layers=1, gru_layers=3, gru_hidden=8, gru_input=8, classifier_hidden=0)
+
+
+def batch_of(clips: list[Tensor], fill: float = 0.0) -> tuple[Tensor, Tensor]:
+    padded = nn.utils.rnn.pad_sequence(clips, batch_first=True, padding_value=fill)
+    return padded, torch.tensor([len(clip) for clip in clips])
+
+
+@torch.inference_mode()
+def run(network: DeepSpeech2, features: Tensor, lengths: Tensor) -> list[Tensor]:
+    log_probs, out_lengths = network(features, lengths)
+    return [row[:length] for row, length in zip(log_probs, out_lengths, strict=True)]
+
+
+def close(ours: list[Tensor], theirs: list[Tensor], tolerance: float = 1e-9) -> None:
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=tolerance)
+
+
+def exact(config: NetworkConfig, seed: int) -> DeepSpeech2:
+    """A network in float64, where a difference is a leak and never rounding."""
+    return made(config, seed).double()
+
+
+def random(length: int) -> Tensor:
+    return torch.randn(length, MEL, dtype=torch.float64)
+
+
+def test_the_reference_sizes_have_the_course_projects_parameters() -> None:
+    with torch.device("meta"):
+        assert DeepSpeech2(NetworkConfig(), mel=128, tokens=29).parameter_count == 23_705_373
+
+
+@settings(max_examples=40, deadline=None)
+@given(CONFIGS, LENGTHS, st.integers(0, 99))
+def test_a_clip_alone_gives_what_it_gives_in_a_ragged_batch(
+    config: NetworkConfig, lengths: list[int], seed: int
+) -> None:
+    network = exact(config, seed)
+    clips = [random(length) for length in lengths]
+    together = run(network, *batch_of(clips))
+    close(together, [run(network, *batch_of([clip]))[0] for clip in clips])
+    assert [len(log_probs) for log_probs in together] == [-(-length // config.stride_time) for length in lengths]
+
+
+def test_in_single_precision_a_clip_alone_differs_in_the_last_digits_at_most() -> None:
+    network = made(NetworkConfig(gru_hidden=64, gru_input=96, channels=8, classifier_hidden=0))
+    clips = [torch.randn(length, MEL) for length in (60, 1, 33, 7)]
+    close(run(network, *batch_of(clips)), [run(network, *batch_of([clip]))[0] for clip in clips], tolerance=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(CONFIGS, LENGTHS, st.integers(0, 99), st.integers(1, 30))
+def test_what_stands_behind_a_clips_end_never_reaches_it(
+    config: NetworkConfig, lengths: list[int], seed: int, extra: int
+) -> None:
+    network = exact(config, seed)
+    features, sizes = batch_of([random(length) for length in lengths])
+    noise = 100 * torch.randn(len(lengths), features.shape[1] + extra, MEL, dtype=torch.float64)
+    for row, clip, length in zip(noise, features, lengths, strict=True):
+        row[:length] = clip[:length]
+    close(run(network, noise, sizes), run(network, features, sizes))
+
+
+@settings(max_examples=30, deadline=None)
+@given(CONFIGS, st.integers(1, 200))
+def test_frames_that_come_out_are_those_that_go_in_by_the_stride_rounded_up(config: NetworkConfig, n: int) -> None:
+    # The course project took T // 2 where its convolution gave one more.
+    network = made(config)
+    log_probs, lengths = network(torch.randn(1, n, MEL), torch.tensor([n]))
+    assert log_probs.shape == (1, -(-n // config.stride_time), TOKENS)
+    assert lengths.tolist() == network.out_lengths(torch.tensor([n])).tolist() == [log_probs.shape[1]]
+
+
+@settings(max_examples=25, deadline=None)
+@given(CONFIGS, st.permutations(range(4)), st.integers(0, 99))
+def test_another_order_of_the_batch_is_another_order_of_the_results(
+    config: NetworkConfig, order: list[int], seed: int
+) -> None:
+    network = exact(config, seed)
+    clips = [random(length) for length in (12, 30, 7, 30)]
+    results = run(network, *batch_of(clips))
+    close(run(network, *batch_of([clips[i] for i in order])), [results[i] for i in order])
+
+
+def test_each_result_depends_on_all_of_its_clip_and_nothing_of_the_others() -> None:
+    # The course project's layers 2 to 5 recurred over the batch: a clip heard its neighbours, not its own past.
+    network = made(replace(SMALL, kernel_time=3, residual_layers=0))
+    features = torch.randn(3, 20, MEL, requires_grad=True)
+    log_probs, _ = network(features, torch.tensor([20, 20, 20]))
+    (gradient,) = torch.autograd.grad(log_probs[1, 5].square().sum(), features)
+    reach = gradient.abs().sum(-1)
+    assert (reach[1] > 0).all()
+    assert (reach[[0, 2]] == 0).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(CONFIGS, LENGTHS)
+def test_every_frame_is_a_distribution(config: NetworkConfig, lengths: list[int]) -> None:
+    for log_probs in run(made(config), *batch_of([torch.randn(length, MEL) for length in lengths])):
+        assert torch.isfinite(log_probs).all()
+        torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(len(log_probs)), rtol=0, atol=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(CONFIGS)
+def test_every_parameter_is_learnt(config: NetworkConfig) -> None:
+    network = made(config)
+    log_probs, _ = network(torch.randn(2, 25, MEL), torch.tensor([25, 18]))
+    torch.autograd.backward(log_probs[:, :, 0].sum())
+    untouched = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not untouched
+
+
+@settings(max_examples=20, deadline=None)
+@given(CONFIGS)
+def test_decay_shrinks_matrices_and_spares_biases_and_norms(config: NetworkConfig) -> None:
+    network = made(config)
+    decayed, spared = decayed_parameters(network)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    assert sorted([names[id(p)] for p in (*decayed, *spared)]) == sorted(names.values())
+    for parameter in decayed:
+        assert "bias" not in names[id(parameter)]
+        assert "norm" not in names[id(parameter)]
+        assert parameter.dim() > 1
+    for parameter in spared:
+        assert "bias" in names[id(parameter)] or "norm" in names[id(parameter)]
+
+
+def test_dropout_is_for_training_alone() -> None:
+    network = made(SMALL)
+    features, lengths = torch.randn(1, 30, MEL), torch.tensor([30])
+    torch.testing.assert_close(network(features, lengths)[0], network(features, lengths)[0], rtol=0, atol=0)
+    network.train()
+    assert not torch.allclose(network(features, lengths)[0], network(features, lengths)[0])
+
+
+def test_a_residual_stands_only_where_the_widths_agree() -> None:
+    wide = made(replace(SMALL, gru_residual=True, gru_input=9))
+    assert [layer.residual for layer in wide.recurrent] == [False, True, True]
+    assert wide.norm is not None
+    even = made(replace(SMALL, gru_residual=True, gru_input=16))
+    assert [layer.residual for layer in even.recurrent] == [True, True, True]
+
+
+def test_an_even_kernel_is_refused() -> None:
+    for kernels in ((4, 3), (3, 4)):
+        with pytest.raises(ValueError, match="must be odd"):
+            NetworkConfig(kernel_time=kernels[0], kernel_mel=kernels[1])
+
+
+def test_parameter_count_counts_what_a_checkpoint_holds() -> None:
+    network = made(SMALL)
+    assert network.parameter_count == sum(int(np.prod(value.shape)) for value in network.state_dict().values())

@@ -1,0 +1,199 @@
+"""A real run, small: the toy recipe learns the five clips by heart, is killed, goes on, and ends as a bundle that works."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from auricle.errors import TrainingError
+from auricle.evaluation import evaluate
+from auricle.manifest import Utterance, read_manifest
+from auricle.recognizer import load
+from auricle.training import loop
+from auricle.training.data import EpochPlan
+from auricle.training.module import SpeechModule, load_module, one_cycle
+from auricle.training.recipe import Recipe, ScheduleConfig, make_recipe, read_recipe
+
+ROOT = Path(__file__).parent.parent.parent
+TINY = ROOT / "recipes" / "tiny.toml"
+CLIPS = ROOT / "tests" / "clips" / "clips.jsonl"
+LEARNT = 0.25  # nats per character; an untrained network has 3.3, one that has found the letters' frequencies 2.8
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Utterance]:
+    return read_manifest(CLIPS)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("features")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, clips: list[Utterance], cache: Path) -> Iterator[Path]:
+    """The folder of a whole run of recipes/tiny.toml."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # steps this small lose by sharing
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    recipe = read_recipe(TINY)
+    corpus, left_out = loop.prepare(recipe, clips, clips, cache)
+    assert not left_out
+    loop.train(recipe, corpus, folder)
+    yield folder
+    torch.set_num_threads(threads)
+
+
+def epochs(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "epochs.jsonl").read_text().splitlines()]
+
+
+def short(name: str = "short", **schedule: Any) -> Recipe:
+    """The toy recipe with a schedule of its own."""
+    values = read_recipe(TINY).to_dict()
+    return make_recipe({**values, "name": name, "schedule": {**values["schedule"], **schedule}}, "test")
+
+
+def write_toml(recipe: Recipe, path: Path) -> Path:
+    schedule = recipe.schedule
+    text = TINY.read_text()
+    for key in ("epochs", "score_every"):
+        old = next(line for line in text.splitlines() if line.startswith(f"{key} ="))
+        text = text.replace(old, f"{key} = {getattr(schedule, key)}")
+    path.write_text(text)
+    return path
+
+
+def command(recipe: Path, runs: Path, cache: Path, *options: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "auricle", "train", str(recipe), "--train", str(CLIPS), "--dev", str(CLIPS)),
+        *("--runs", str(runs), "--cache", str(cache), *options),
+    ]
+
+
+def test_the_toy_learns_its_clips_by_heart(run: Path) -> None:
+    last = epochs(run)[-1]
+    assert last["loss"] < LEARNT
+    assert last["dev_wer"] < 0.2
+
+
+def test_the_best_bundle_says_through_the_recognizer_what_the_log_says(run: Path, clips: list[Utterance]) -> None:
+    recognizer = load(run / loop.BEST, threads=1)
+    report = evaluate(clips, recognizer, normalise=recognizer.bundle.alphabet.normalise)
+    assert report.wer.value == pytest.approx(min(row["dev_wer"] for row in epochs(run)), abs=1e-4)
+
+
+def test_a_checkpoint_becomes_a_bundle_that_names_its_training(run: Path) -> None:
+    module = load_module(run / loop.LAST)
+    bundle = module.bundle("again")
+    assert bundle.card["steps"] == module.steps_done > 0
+    assert bundle.card["recipe_hash"] == read_recipe(TINY).digest
+
+
+def test_a_killed_run_goes_on_where_it_was_and_says_so(tmp_path: Path, clips: list[Utterance], cache: Path) -> None:
+    recipe = short(epochs=12, score_every=12)
+    toml = write_toml(recipe, tmp_path / "short.toml")
+    go = command(toml, tmp_path, cache, "--checkpoint-minutes", "0.0")
+    checkpoint = tmp_path / "short" / loop.LAST
+    with subprocess.Popen(go, stderr=subprocess.PIPE) as first:
+        end = time.monotonic() + 120
+        while not checkpoint.exists() and first.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        os.kill(first.pid, signal.SIGKILL)
+    at_kill = load_module(checkpoint).steps_done
+    second = subprocess.run(go, stderr=subprocess.PIPE, text=True, check=True, timeout=240)
+    assert f"resuming {tmp_path / 'short'} after step {at_kill}" in second.stderr
+
+    corpus, _ = loop.prepare(recipe, clips, clips, cache)
+    planned = sum(len(EpochPlan(corpus.examples, corpus.store, recipe, epoch=epoch)) for epoch in range(12))
+    assert 0 < at_kill < planned
+    assert load_module(checkpoint).steps_done == planned
+
+
+def test_two_processes_train_one_network(tmp_path: Path, cache: Path) -> None:
+    toml = write_toml(short(epochs=3, score_every=1), tmp_path / "pair.toml")
+    done = subprocess.run(
+        command(toml, tmp_path, cache, "--processes", "2"), stderr=subprocess.PIPE, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(epochs(tmp_path / "pair")) == 3
+    assert (tmp_path / "pair" / loop.BEST).exists()
+
+
+def test_a_run_of_another_recipe_is_not_gone_on_with(run: Path, clips: list[Utterance], cache: Path) -> None:
+    recipe = short("tiny", epochs=41)
+    corpus, _ = loop.prepare(recipe, clips, clips, cache)
+    with pytest.raises(TrainingError, match="another recipe"):
+        loop.train(recipe, corpus, run)
+
+
+def test_the_time_limit_ends_the_run_and_its_schedule(tmp_path: Path, clips: list[Utterance], cache: Path) -> None:
+    recipe = short(epochs=10_000)
+    corpus, _ = loop.prepare(recipe, clips, [], cache)
+    module = loop.train(recipe, corpus, tmp_path / "brief", max_hours=3 / 3600)
+    assert module.done == 1.0
+    assert 0 < module.steps_done < 2_000
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "last.ckpt"
+    loop.AtomicCheckpointIO().save_checkpoint({"value": 1}, target)
+
+    def full(
+        *_: object, **__: object
+    ) -> None:  # stands in for a disk without room, which a test cannot make everywhere
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(TrainingError, match="No space left"):
+        loop.AtomicCheckpointIO().save_checkpoint({"value": 2}, target)
+    monkeypatch.undo()
+    assert torch.load(target, weights_only=True) == {"value": 1}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_clips_that_cannot_be_learnt_from_are_named(tmp_path: Path, clips: list[Utterance], cache: Path) -> None:
+    silent = Utterance("empty", clips[0].audio_filepath, text="")
+    with pytest.raises(TrainingError, match="none of the 1 clips can be learnt from; the first, empty: no text"):
+        loop.prepare(short(), [silent], [], tmp_path)
+
+
+def test_a_broken_checkpoint_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match="not a checkpoint of auricle's"):
+        load_module(tmp_path / "last.ckpt")
+    with pytest.raises(TrainingError, match="cannot read"):
+        load_module(tmp_path / "missing.ckpt")
+
+
+@pytest.mark.parametrize("anneal", ["linear", "cosine"])
+def test_the_learning_rate_makes_one_cycle(anneal: Any) -> None:
+    schedule = ScheduleConfig(peak_rate=1.0, start_factor=0.1, end_factor=0.01, warmup=0.25, anneal=anneal)
+    rates = [one_cycle(step / 100, schedule) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[25] == pytest.approx(1.0)
+    assert rates[100] == pytest.approx(0.01)
+    assert rates[:26] == sorted(rates[:26])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(clips: list[Utterance], cache: Path, tmp_path: Path) -> None:
+    recipe = short(epochs=2)
+    corpus, _ = loop.prepare(recipe, clips, [], cache)
+    broken = type(corpus.store)
+    original = broken.__getitem__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(broken, "__getitem__", lambda store, name: original(store, name) * float("nan"))
+        module: SpeechModule | None = None
+        with pytest.raises(TrainingError, match="not a number"):
+            module = loop.train(recipe, corpus, tmp_path / "nan")
+    assert module is None
