@@ -2,8 +2,8 @@
 
     python benchmarks/speed.py [--seconds 10] [--repeats 5]
 
-The real-time factor is seconds of computing per second of speech, from samples to text, of one clip at a time; the median
-of the repeats stands, with the least and the most beside it. The reference network is the course project's architecture
+The real-time factor is seconds of computing per second of speech, from samples to text, of one clip at a time; the
+median of the repeats stands, with the least and the most beside it. The reference network is the course project's architecture
 with random weights: its speed does not depend on what it has learnt.
 """
 
@@ -79,7 +79,9 @@ def main() -> None:
     clip, minute = speech(options.seconds), speech(60.0)
     config = FeatureConfig()
 
-    print(f"{platform.machine()}, {processor()}, {datetime.now(UTC):%Y-%m-%d}, one thread, clip of {options.seconds:g} s\n")
+    print(
+        f"{platform.machine()}, {processor()}, {datetime.now(UTC):%Y-%m-%d}, one thread, {options.seconds:g} s clip\n"
+    )
     print("| what | median | least to most | bar |")
     print("|---|---|---|---|")
     low, median, high = per_second(lambda: log_mel(minute.samples, config), 60.0, options.repeats)

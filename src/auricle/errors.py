@@ -1,7 +1,7 @@
-"""The errors a user can meet. Each message is one sentence: what happened, to which file, and what to do.
+"""The errors a user can meet. Each message is one sentence: what happened, to which file, what to do.
 
-Every class is also the built-in exception that a caller would expect, so `except ValueError` keeps working for people who
-do not know auricle's names.
+Every class is also the built-in exception that a caller would expect, so `except ValueError` keeps working for people
+who do not know auricle's names.
 """
 
 

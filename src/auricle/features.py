@@ -32,7 +32,7 @@ class FeatureConfig:
     fft: int = 512
     f_min: float = 20.0
     f_max: float = 7_600.0
-    floor: float = 1e-6
+    floor: float = 1e-8
 
     def __post_init__(self) -> None:
         if not 0 < self.hop <= self.window <= self.fft:

@@ -1,4 +1,4 @@
-"""A real run, small: the toy recipe learns the five clips by heart, is killed, goes on, and ends as a bundle that works."""
+"""A real run, small: the toy recipe learns the five clips by heart, is killed, goes on, ends as a working bundle."""
 
 import errno
 import json

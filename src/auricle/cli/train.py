@@ -1,4 +1,4 @@
-"""`auricle train` and `auricle export`."""
+"""`auricle train`."""
 
 from __future__ import annotations
 
@@ -9,25 +9,34 @@ from typing import Annotated
 import typer
 
 from auricle.cli.app import app
+from auricle.cli.terminal import Bar
 from auricle.errors import MissingExtraError
 from auricle.manifest import read_manifests
 
 
 @app.command()
-def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe (TOML); recipes/ has some.", show_default=False)],
-    train: Annotated[list[Path], typer.Option("--train", help="Manifest to learn from (JSONL); may be given again.")],
-    dev: Annotated[list[Path] | None, typer.Option("--dev", help="Manifest to score after each epoch.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run; default: the recipe's.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
-    cache: Annotated[Path, typer.Option(help="Where computed features are kept.")] = Path(".cache/features"),
-    processes: Annotated[int, typer.Option(min=1, help="Processes; on a CPU one for each core.")] = 1,
-    max_time: Annotated[
-        float | None, typer.Option(min=0.0, help="Hours that the whole run may take; the schedule ends with them.")
+def train(  # noqa: PLR0917  (typer makes options of them)
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to train and how; see recipes/.")],
+    train: Annotated[
+        list[Path], typer.Option("--train", metavar="M.jsonl", help="Manifest to learn from; may be given again.")
+    ],
+    dev: Annotated[
+        list[Path] | None, typer.Option("--dev", metavar="M.jsonl", help="Manifest to score by; may be given again.")
     ] = None,
-    checkpoint_minutes: Annotated[float, typer.Option(min=0.0, help="Time between checkpoints.")] = 5.0,
+    name: Annotated[str | None, typer.Option(help="Name of the run; default: the recipe's.")] = None,
+    runs: Annotated[Path, typer.Option(help="Folder that runs are kept in.")] = Path("runs"),
+    cache: Annotated[Path, typer.Option(help="Folder that computed features are kept in.")] = Path(".cache/features"),
+    processes: Annotated[int, typer.Option(min=1, help="Processes; on a CPU, one for each core is quickest.")] = 1,
+    max_time: Annotated[
+        float | None, typer.Option(metavar="HOURS", min=0.0, help="End the whole run, and its schedule, by then.")
+    ] = None,
+    checkpoint_minutes: Annotated[float, typer.Option(min=0.0, help="Time from one checkpoint to the next.")] = 5.0,
 ) -> None:
-    """Train a recogniser. A run that was stopped goes on from its last checkpoint when the command is given again."""
+    """Train a recogniser.
+
+    RUNS/NAME gets last.ckpt, best.auricle (the bundle with the lowest word error rate on dev so far) and epochs.jsonl.
+    A run that was stopped goes on from its last checkpoint when the same command is given again.
+    """
     try:
         from auricle.training import loop
         from auricle.training.recipe import read_recipe
@@ -36,15 +45,24 @@ def train(
 
     chosen = read_recipe(recipe)
     utterances, dev_utterances = read_manifests(train), read_manifests(dev or [])
+    # Lightning starts the other processes by running this command again; one voice is enough.
     is_first = "LOCAL_RANK" not in os.environ
+    with Bar("features") as bar:
+        done = 0
+
+        def advance(clips: int) -> None:
+            nonlocal done
+            done += clips
+            bar.tell(done / len(utterances))
+
+        workers = os.cpu_count() or 1
+        corpus, left_out = loop.prepare(chosen, utterances, dev_utterances, cache, workers=workers, progress=advance)
     if is_first:
-        typer.echo(f"{len(utterances)} clips to learn from, {len(dev_utterances)} to be judged by", err=True)
-    corpus, left_out = loop.prepare(chosen, utterances, dev_utterances, cache, workers=os.cpu_count() or 1)
+        typer.echo(f"{len(corpus.examples)} clips to learn from, {len(corpus.dev)} to be judged by", err=True)
     if is_first and left_out:
         clip, reason = next(iter(left_out.items()))
         typer.echo(f"{len(left_out)} clips left out; the first, {clip}: {reason}", err=True)
     folder = runs / (name or chosen.name)
-    card = {"train": [str(path) for path in train], "train_clips": len(corpus.examples)}
     loop.train(
         chosen,
         corpus,
@@ -52,7 +70,8 @@ def train(
         processes=processes,
         max_hours=max_time,
         checkpoint_minutes=checkpoint_minutes,
-        card=card,
+        # The last two parts of a path say which manifest it was, and nothing of the machine.
+        card={"train": ["/".join(path.parts[-2:]) for path in train], "train_clips": len(corpus.examples)},
     )
     if is_first:
-        typer.echo(f"done: {folder}", err=True)
+        typer.echo(f"done: {folder / (loop.BEST if dev_utterances else loop.LAST)}", err=True)

@@ -1,4 +1,4 @@
-"""A training run from beginning to end: one folder, one Trainer, a checkpoint every few minutes, dev WER every epoch."""
+"""A training run from beginning to end: one folder, one Trainer, regular checkpoints, dev WER every epoch."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def prepare(
 ) -> tuple[Corpus, dict[str, str]]:
     """Compute (or find) the features and check every clip; return the corpus, and why each clip left out was left out.
 
-    Of `dev`, 200 clips spread evenly over the manifest are kept: enough to steer by, and quick. Raises TrainingError when
-    nothing is left to learn from.
+    Of `dev`, 200 clips spread evenly over the manifest are kept: enough to steer by, and quick. Raises TrainingError
+    when nothing is left to learn from.
     """
     store = FeatureStore.open(train, recipe.features, cache, workers=workers, progress=progress)
     examples, left_out = examples_of(train, store, Alphabet(tuple(recipe.alphabet)), recipe.network.stride_time)
@@ -126,7 +126,7 @@ def _fresh(recipe: Recipe, corpus: Corpus) -> SpeechModule:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keep Lightning's hints and the deprecations inside it away from the user: what the run has to say, it says itself."""
+    """Keep Lightning's hints and its inner deprecations away from the user: a run speaks for itself."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -140,10 +140,10 @@ def _without_advice() -> Iterator[None]:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the old checkpoint and then puts the new one in its place: a kill or a full disk leaves the old one."""
+    """Writes beside the old checkpoint, then replaces it: a kill or a full disk leaves the old one as it was."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write the checkpoint. Raises TrainingError when the disk is full; the previous checkpoint is then untouched."""
+        """Write the checkpoint. Raises TrainingError when the disk is full; the one before is then untouched."""
         partial = Path(f"{path}.partial")
         try:
             with partial.open("wb") as file:
@@ -152,12 +152,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 os.fsync(file.fileno())
         except (OSError, RuntimeError) as error:
             partial.unlink(missing_ok=True)
-            raise TrainingError(f"{path}: cannot write the checkpoint ({error}); the one before it is untouched.") from error
+            raise TrainingError(
+                f"{path}: cannot write the checkpoint ({error}); the one before it is untouched."
+            ) from error
         partial.replace(path)
 
 
 class Keeper(Callback):
-    """Saves a checkpoint every few minutes and after each epoch, scores dev the way users will, and keeps the best bundle."""
+    """Saves checkpoints every few minutes and after each epoch, scores dev as users will, keeps the best bundle."""
 
     def __init__(self, folder: Path, minutes: float) -> None:
         self._folder, self._seconds = folder, minutes * 60
@@ -198,7 +200,7 @@ class Keeper(Callback):
             trainer.logger.log_metrics({key: row[key] for key in ("dev_wer", "dev_cer")}, step=module.steps_done)
         sample = report.rows[0]
         _say(
-            f"epoch {row['epoch']}: dev WER {row['dev_wer']:.1%}, CER {row['dev_cer']:.1%} on {len(report.rows)} clips, "
+            f"epoch {row['epoch']}: dev WER {row['dev_wer']:.1%}, CER {row['dev_cer']:.1%}, {len(report.rows)} clips, "
             f"after {row['hours']:.2f} h and {row['audio_hours']:.1f} h of audio\n"
             f"  said:  {sample.reference}\n  heard: {sample.hypothesis}"
         )

@@ -40,8 +40,8 @@ class Corpus:
 class SpeechModule(lightning.LightningModule):
     """All that a run is: a checkpoint of it can be resumed in mid-epoch, or exported.
 
-    `max_hours` bounds the wall clock of the whole run; the learning-rate cycle then ends with the time, or with the last
-    epoch where that is earlier.
+    `max_hours` bounds the wall clock of the whole run; the learning-rate cycle then ends with the time, or with the
+    last epoch where that is earlier.
     """
 
     def __init__(self, recipe: Recipe, normalization: Normalization, *, max_hours: float | None = None) -> None:

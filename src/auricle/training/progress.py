@@ -71,6 +71,8 @@ class TrainingProgress(Callback):
             self._bar.stop()
             self._bar = None
 
-    def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: BaseException) -> None:
+    def on_exception(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: BaseException
+    ) -> None:
         """Give the terminal back."""
         self.on_train_end(trainer, module)

@@ -1,9 +1,9 @@
-"""What codecs cost: the ten files of tests/clips/formats, each recognised by the embedded model. Prints a Markdown table.
+"""What codecs cost: the ten files of tests/clips/formats, recognised by the embedded model, as a Markdown table.
 
-    python benchmarks/codecs.py [--model BUNDLE] [--markdown FILE]
+    python benchmarks/audio_formats.py [--model BUNDLE] [--markdown FILE]
 
-Two figures per file: the word error rate against what is said, and against the text of the 16 kHz WAV, which is what the
-codec alone changes. One utterance of 14 words is an illustration and no measurement.
+Two figures per file: the word error rate against what is said, and against the text of the 16 kHz WAV, which is what
+the codec alone changes. One utterance of 14 words is an illustration and no measurement.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def main() -> None:
     options = parser.parse_args()
     rows = table(options.model)
     if options.markdown:
-        heading = options.markdown.read_text().split("<!-- table -->")[0] if options.markdown.exists() else "# Codecs\n\n"
+        heading = (
+            options.markdown.read_text().split("<!-- table -->")[0] if options.markdown.exists() else "# Codecs\n\n"
+        )
         options.markdown.write_text(f"{heading}<!-- table -->\n\n{rows}")
     print(rows)
 
