@@ -3,8 +3,8 @@
     python benchmarks/speed.py [--seconds 10] [--repeats 5]
 
 The real-time factor is seconds of computing per second of speech, from samples to text, of one clip at a time; the
-median of the repeats stands, with the least and the most beside it. The reference network is the course project's architecture
-with random weights: its speed does not depend on what it has learnt.
+median of the repeats stands, with the least and the most beside it. The reference network is the course project's
+architecture with random weights: its speed does not depend on what it has learnt.
 """
 
 from __future__ import annotations

@@ -518,6 +518,13 @@ def test_random_bytes_raise_nothing_but_audio_error(head: bytes, rest: bytes) ->
     assert np.isfinite(waveform.samples).all()
 
 
+def test_a_track_of_an_unknown_codec_is_refused() -> None:
+    content = clip("opus.webm").read_bytes()
+    assert b"A_OPUS" in content
+    with pytest.raises(AudioError, match="unknown codec"):
+        audio.read(content.replace(b"A_OPUS", b"A_XPUS"))
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from([file for file, *_ in FORMATS]), st.data())
 def test_damaged_recordings_raise_nothing_but_audio_error(file: str, data: st.DataObject) -> None:

@@ -49,6 +49,9 @@ def _read_track(container: Any, span: Span, name: str) -> tuple[np.ndarray, Sour
     if not container.streams.audio:
         raise AudioError(f"{name} has no audio track: choose a recording with sound.")
     track = container.streams.audio[0]
+    if track.codec_context is None:
+        # PyAV then has no rate, no channels and no decoder for it.
+        raise AudioError(f"{name} has an audio track of an unknown codec: convert the recording to WAV or FLAC.")
     check_header(track.rate or 0, track.channels, name)
     start, stop = span.frames(track.rate)
     # Decoded from the beginning: a container's index leads to packets, not to samples.
