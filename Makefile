@@ -20,7 +20,7 @@ check: .venv/all  ## formatting, lint, types, import contracts, secrets of this 
 	$(BIN)/lint-imports --no-cache
 
 docs: .venv/all  ## regenerate the figures and tables that docs/ shows
-	$(BIN)/python benchmarks/audio_formats.py --markdown docs/codecs.md
+	$(BIN)/python benchmarks/audio_formats.py --markdown docs/audio-formats.md
 	$(BIN)/auricle inspect tests/clips/austen-0880.flac --output docs/inspect-austen-0880.html
 
 bench: .venv/all  ## the rows of RESULTS.md

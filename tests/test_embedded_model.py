@@ -1,0 +1,61 @@
+"""The English model that ships, on real speech that it has never heard."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from auricle.evaluation import evaluate
+from auricle.manifest import read_manifest
+from auricle.metrics import character_errors
+from auricle.recognizer import Recognizer, load
+
+pytestmark = pytest.mark.needs_embedded_model
+
+
+@pytest.fixture(scope="module")
+def english() -> Recognizer:
+    return load(threads=1)
+
+
+def test_it_hears_what_is_said(english: Recognizer, clips: Path) -> None:
+    report = evaluate(read_manifest(clips / "clips.jsonl"), english, normalise=english.bundle.alphabet.normalise)
+    assert not report.failures
+    assert report.cer.value < 0.40
+
+
+# Against the 16 kHz WAV's text: what the codec alone changes, in characters. docs/audio-formats.md shows the texts.
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("flac.flac", 0.0),
+        ("pcm8.wav", 0.25),
+        ("vorbis.ogg", 0.25),
+        ("opus.ogg", 0.25),
+        ("opus.webm", 0.25),
+        ("aac.m4a", 0.25),
+        ("stereo-44100.mp3", 0.25),
+        ("mono-22050.mp3", 0.25),
+        ("mono-8000.mp3", 0.5),  # nothing above 4 kHz is left, at 16 kbit/s
+    ],
+)
+def test_a_codec_changes_little(english: Recognizer, clips: Path, name: str, most: float) -> None:
+    folder = clips / "formats"
+    wav = english.transcribe(folder / "austen-0890-pcm16.wav").text
+    assert character_errors(wav, english.transcribe(folder / f"austen-0890-{name}").text).rate <= most
+
+
+def test_silence_and_faint_noise_stay_empty(english: Recognizer) -> None:
+    rng = np.random.default_rng(0)
+    for level in (0.0, 1e-4):
+        samples = (level * rng.standard_normal(16_000 * 30)).astype(np.float32)
+        assert english.transcribe(samples, sample_rate=16_000).text == ""
+
+
+def test_word_times_lie_inside_the_clip_and_in_order(english: Recognizer, clips: Path) -> None:
+    transcript = english.transcribe(clips / "austen-0870.flac")
+    times = [time for word in transcript.words for time in (word.start, word.end)]
+    assert times == sorted(times)
+    assert times[0] >= 0
+    assert times[-1] <= transcript.duration
+    assert all(0 < word.confidence <= 1 for word in transcript.words)
