@@ -32,7 +32,7 @@ class TrainingProgress(Callback):
         self._since = self._said = time.monotonic()
         self._audio, self._done = module.audio_hours, module.done
         if trainer.is_global_zero and sys.stderr.isatty():
-            self._bar = Progress(BarColumn(), TextColumn("{task.description}"), console=Console(stderr=True))
+            self._bar = Progress(BarColumn(16), TextColumn("{task.description}"), console=Console(stderr=True))
             self._bar.add_task("starting", total=1.0)
             self._bar.start()
 
@@ -59,9 +59,11 @@ class TrainingProgress(Callback):
         part = module.done - self._done
         left = timedelta(seconds=round(spent * (1 - module.done) / part)) if part > 0 else "?"
         rate = trainer.optimizers[0].param_groups[0]["lr"]
+        where = f"epoch {trainer.current_epoch + 1}/{module.recipe.schedule.epochs}"
+        if self._bar is not None:  # 80 columns have to do
+            return f"{where}  loss {self._loss:.2f}  {speed:.0f} audio h/h  {left} left"
         return (
-            f"epoch {trainer.current_epoch + 1}/{module.recipe.schedule.epochs} "
-            f"batch {module.batches_done}/{module.batches}  loss {self._loss:.3f}  rate {rate:.2e}  "
+            f"{where} batch {module.batches_done}/{module.batches}  loss {self._loss:.3f}  rate {rate:.2e}  "
             f"{speed:.0f} h of audio per hour  {module.done:.1%} done, {left} left"
         )
 
