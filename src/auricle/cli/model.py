@@ -78,6 +78,12 @@ def _tree(values: Mapping[str, Any], indent: str) -> Iterator[str]:
         if isinstance(value, Mapping):
             yield f"{indent}{key}"
             yield from _tree(value, indent + "  ")
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            yield f"{indent}{key}"
+            yield from (f"{indent}  - " + ", ".join(map(str, item.values())) for item in value)
+        elif isinstance(value, list) and len(value) > 1:
+            yield f"{indent}{key}"
+            yield from (f"{indent}  - {item}" for item in value)
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
             yield f"{indent}{key:<{22 - len(indent)}} {shown}"
