@@ -1,6 +1,6 @@
 """How fast: real-time factors on one thread, and features per second of computing. Prints rows for RESULTS.md.
 
-    python benchmarks/speed.py [--seconds 10] [--repeats 5]
+    python benchmarks/speed.py [--seconds 10] [--repeats 5] [--write-reference FILE.auricle]
 
 The real-time factor is seconds of computing per second of speech, from samples to text: of one clip alone, and of eight
 that are recognised together, as the commands do with several recordings. The median of the repeats stands, with the
@@ -24,6 +24,7 @@ import numpy as np
 from auricle import audio
 from auricle.alphabet import ENGLISH
 from auricle.audio import SourceInfo, Waveform
+from auricle.bundle import write_bundle
 from auricle.errors import BundleError
 from auricle.features import FeatureConfig, Normalization, log_mel
 from auricle.recognizer import Recognizer, load
@@ -77,7 +78,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the clip")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--write-reference", type=Path, metavar="FILE.auricle", help="write its bundle, and only that")
     options = parser.parse_args()
+    if options.write_reference:
+        write_bundle(reference().bundle, options.write_reference)
+        return
     clip, minute = speech(options.seconds), speech(60.0)
     config = FeatureConfig()
 
