@@ -104,6 +104,8 @@ def main() -> None:
             low, median, high = per_second(run, options.seconds * clips, options.repeats)
             what = f"{clips} clip{'s together' if clips > 1 else ' alone'}"
             print(f"| real-time factor, {name}, {what} | {median:.4f} | {low:.4f} to {high:.4f} | at most {bar} |")
+        low, median, high = per_second(partial(recognizer.transcribe, minute), minute.duration, options.repeats)
+        print(f"| real-time factor, {name}, 60 s alone | {median:.4f} | {low:.4f} to {high:.4f} | at most {bar} |")
 
 
 def transcribe_all(recognizer: Recognizer, clips: list[Waveform]) -> None:
