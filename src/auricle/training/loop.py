@@ -34,6 +34,7 @@ from auricle.training.progress import TrainingProgress
 from auricle.training.recipe import Recipe
 
 LAST = "last.ckpt"
+HELD = "held.ckpt"
 BEST = "best.auricle"
 _NORMALIZATION_CLIPS = 2000
 _DEV_CLIPS = 200
@@ -74,14 +75,14 @@ def train(
 ) -> SpeechModule:
     """Train, or go on with the run in `folder`, and return the trained module.
 
-    `folder` gets `last.ckpt`, `best.auricle` (the best dev WER so far), `epochs.jsonl` and TensorBoard's files. With
+    `folder` gets `last.ckpt`, `held.ckpt` (where the rate began to fall, if the schedule holds it), `best.auricle` (the best dev WER so far), `epochs.jsonl` and TensorBoard's files. With
     `processes` above one, Lightning starts the others by running this very command again; each uses one core.
     Raises TrainingError when the folder holds a run of another recipe, or the loss stops being a number.
     """
     keep_freed_memory()
     lightning.seed_everything(recipe.schedule.seed, verbose=False)
     folder.mkdir(parents=True, exist_ok=True)
-    resume = folder / LAST if (folder / LAST).exists() else None
+    resume = _where_it_stood(folder, recipe, max_hours)
     module = _resumed(resume, recipe) if resume else _fresh(recipe, corpus)
     module.corpus, module.max_hours = corpus, max_hours
     module.card = dict(card or {})
@@ -107,6 +108,17 @@ def train(
         )
         trainer.fit(module, ckpt_path=resume, weights_only=True)
     return module
+
+
+def _where_it_stood(folder: Path, recipe: Recipe, max_hours: float | None) -> Path | None:
+    """Return the checkpoint to go on from. A run that is made longer takes up from before its rate began to fall."""
+    last, held = folder / LAST, folder / HELD
+    if last.exists() and held.exists() and max_hours is not None:
+        falls_from = recipe.schedule.warmup + recipe.schedule.hold
+        if load_module(last).hours / max_hours < falls_from:
+            _say(f"{folder}: more time is given, so the run goes on from before its rate fell")
+            held.replace(last)
+    return last if last.exists() else None
 
 
 def _resumed(checkpoint: Path, recipe: Recipe) -> SpeechModule:
@@ -164,6 +176,11 @@ class Keeper(Callback):
     def __init__(self, folder: Path, minutes: float) -> None:
         self._folder, self._seconds = folder, minutes * 60
         self._saved = time.monotonic()
+        self._falling = False
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """A run resumed while its rate was falling keeps the checkpoint that it has."""
+        self._falling = (self._folder / HELD).exists()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
@@ -173,6 +190,12 @@ class Keeper(Callback):
         if trainer.strategy.broadcast(due, src=0):
             trainer.save_checkpoint(self._folder / LAST)
             self._saved = time.monotonic()
+        assert isinstance(module, SpeechModule)
+        schedule = module.recipe.schedule
+        falling = module.done >= schedule.warmup + schedule.hold
+        if schedule.hold and falling and not self._falling:
+            trainer.save_checkpoint(self._folder / HELD)
+        self._falling = falling
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Score, tell, and keep."""

@@ -53,6 +53,8 @@ class SpeechModule(lightning.LightningModule):
         """What else the model card should say, such as the manifests."""
         self.batches_done = self.steps_done = 0
         self.audio_hours = 0.0
+        self.average: list[Tensor] | None = None
+        """The moving average of the network's parameters, in their order."""
         self.done = 0.0
         """The part of the run that is over, in [0, 1]."""
         self._hours_before = 0.0
@@ -102,11 +104,12 @@ class SpeechModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """CTC loss, in nats per character of the batch. Raises TrainingError when it is not finite."""
-        log_probs, lengths = self.network(batch.features, batch.lengths)
-        total = nn.functional.ctc_loss(
-            log_probs.transpose(0, 1), batch.targets, lengths, batch.target_lengths, reduction="sum", zero_infinity=True
-        )
-        loss = total / batch.target_lengths.sum()
+        log_probs, early, lengths = self.network.both(batch.features, batch.lengths)
+        loss = _ctc(log_probs, lengths, batch)
+        objective = loss
+        if early is not None:
+            weight = self.recipe.schedule.auxiliary_weight
+            objective = (1 - weight) * loss + weight * _ctc(early, lengths, batch)
         if not torch.isfinite(loss):
             raise TrainingError("the loss is not a number any more: lower peak_rate, or start again from a checkpoint.")
         self.batches_done += 1
@@ -114,7 +117,26 @@ class SpeechModule(lightning.LightningModule):
         self.audio_hours += batch.seconds * self.trainer.world_size / 3600
         self.log("loss", loss)
         self.log("rate", one_cycle(self.done, self.recipe.schedule))
-        return loss
+        return objective
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
+        """Move the average of the weights after them."""
+        keep = self.recipe.schedule.average
+        if not keep:
+            return
+        weights = [parameter.detach() for parameter in self.network.parameters()]
+        if not self.average:
+            self.average = [weight.clone() for weight in weights]
+        # A young average must not remember the random beginning.
+        keep = min(keep, (1 + self.steps_done) / (10 + self.steps_done))
+        torch._foreach_lerp_(self.average, weights, 1 - keep)
+
+    def averaged_network(self) -> DeepSpeech2:
+        """Return a copy of the network for evaluation, with the averaged weights where the recipe asks for them."""
+        network = copy.deepcopy(self.network).cpu().eval()
+        for parameter, average in zip(network.parameters(), self.average or (), strict=bool(self.average)):
+            parameter.data.copy_(average)
+        return network
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; biases and norms are not decayed."""
@@ -136,6 +158,7 @@ class SpeechModule(lightning.LightningModule):
             "steps_done": self.steps_done,
             "processes": self.trainer.world_size,
             "card": self.card,
+            "average": self.average,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -147,7 +170,7 @@ class SpeechModule(lightning.LightningModule):
     def _take_up(self, state: dict[str, Any]) -> None:
         self._hours_before, self.audio_hours = state["hours"], state["audio_hours"]
         self.batches_done, self.steps_done = state["batches_done"], state["steps_done"]
-        self.card = state.get("card", {})
+        self.card, self.average = state.get("card", {}), state.get("average")
         self._started = time.monotonic()
 
     def bundle(self, name: str, *, weights: Weights = "float16", card: dict[str, Any] | None = None) -> Bundle:
@@ -163,7 +186,7 @@ class SpeechModule(lightning.LightningModule):
             "steps": self.steps_done,
         }
         return to_bundle(
-            copy.deepcopy(self.network).cpu().eval(),
+            self.averaged_network(),
             name=name,
             version=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -191,12 +214,20 @@ def load_module(path: Path) -> SpeechModule:
     return module
 
 
+def _ctc(log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+    """Return the CTC loss of log-probabilities [B, T', tokens], in nats per character of the batch."""
+    total = nn.functional.ctc_loss(
+        log_probs.transpose(0, 1), batch.targets, lengths, batch.target_lengths, reduction="sum", zero_infinity=True
+    )
+    return total / batch.target_lengths.sum()
+
+
 def one_cycle(done: float, schedule: ScheduleConfig) -> float:
     """Return the learning rate when the part `done` of the run, in [0, 1], is over."""
     if done < schedule.warmup:
         factor = schedule.start_factor + (1 - schedule.start_factor) * done / schedule.warmup
     else:
-        falling = (done - schedule.warmup) / (1 - schedule.warmup)
+        falling = max(0.0, done - schedule.warmup - schedule.hold) / (1 - schedule.warmup - schedule.hold)
         shape = 1 - falling if schedule.anneal == "linear" else (1 + math.cos(math.pi * falling)) / 2
         factor = schedule.end_factor + (1 - schedule.end_factor) * shape
     return schedule.peak_rate * factor

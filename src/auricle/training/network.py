@@ -38,6 +38,14 @@ class ResidualConvolution(nn.Module):
         return (x + residual) * mask
 
 
+class LockedDropout(nn.Dropout):
+    """Dropout that draws once per clip and unit, and holds the draw over all frames of [T, B, width]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop; without effect in evaluation, as nn.Dropout."""
+        return x * nn.functional.dropout(x.new_ones(1, *x.shape[1:]), self.p, self.training)
+
+
 class RecurrentLayer(nn.Module):
     """LayerNorm, GELU, a bidirectional GRU, dropout; added to its input where the recipe asks and the widths agree."""
 
@@ -46,7 +54,7 @@ class RecurrentLayer(nn.Module):
         self.norm = nn.LayerNorm(width) if config.gru_norm == "pre" else None
         self.gelu = config.gru_gelu
         self.gru = BiGRU(width, config.gru_hidden)
-        self.dropout = nn.Dropout(config.gru_dropout)
+        self.dropout = LockedDropout(config.gru_dropout) if config.gru_dropout_locked else nn.Dropout(config.gru_dropout)
         self.residual = config.gru_residual and width == 2 * config.gru_hidden
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
@@ -87,6 +95,9 @@ class DeepSpeech2(nn.Module):
             width = config.classifier_hidden
         self.classifier.append(nn.Linear(width, tokens))
         self.dropout = nn.Dropout(config.dropout)
+        self.auxiliary = nn.Sequential(nn.LayerNorm(2 * config.gru_hidden), nn.Linear(2 * config.gru_hidden, tokens))
+        if not config.auxiliary_layer:
+            self.auxiliary = nn.Sequential()
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
         """Return the frames that leave the network for the frames that enter: ceil(length / stride_time)."""
@@ -95,6 +106,11 @@ class DeepSpeech2(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """features [B, T, mel] and lengths [B] in frames, to log-probabilities [B, T', tokens] and lengths [B]."""
+        log_probs, _, lengths = self.both(features, lengths)
+        return log_probs, lengths
+
+    def both(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """As `forward`, with the second classifier's log-probabilities between, or None where there is none."""
         x = features * valid(lengths, features.shape[1]).T.unsqueeze(-1)
         lengths = self.out_lengths(lengths)
         x = self.convolution(x.unsqueeze(1))
@@ -103,14 +119,17 @@ class DeepSpeech2(nn.Module):
         for residual in self.residuals:
             x = residual(x, mask)
         x = self.projection(x.permute(2, 0, 1, 3).flatten(2))
-        for layer in self.recurrent:
+        early = None
+        for number, layer in enumerate(self.recurrent, 1):
             x = layer(x, lengths)
+            if number == self.config.auxiliary_layer and self.training:
+                early = self.auxiliary(x).log_softmax(-1).transpose(0, 1)
         if self.norm is not None:
             x = self.norm(x)
         *hidden, last = self.classifier
         for linear in hidden:
             x = self.dropout(nn.functional.gelu(linear(x)))
-        return last(x).log_softmax(-1).transpose(0, 1), lengths
+        return last(x).log_softmax(-1).transpose(0, 1), early, lengths
 
     @property
     def parameter_count(self) -> int:

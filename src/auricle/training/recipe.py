@@ -45,10 +45,16 @@ class NetworkConfig:
     """Width of the layer before the output; 0 leaves it out."""
     dropout: Fraction = 0.1
     gru_dropout: Fraction = 0.1
+    gru_dropout_locked: bool = False
+    """Drop the same units at each frame of a clip (Gal & Ghahramani, 2016): the rule for recurrent layers, and cheaper."""
+    auxiliary_layer: Annotated[int, Field(ge=0)] = 0
+    """In training, a second classifier reads the output of this GRU layer (Lee & Watanabe, 2021); 0 leaves it out."""
 
     def __post_init__(self) -> None:
         if self.kernel_time % 2 == 0 or self.kernel_mel % 2 == 0:
             raise ValueError("kernel_time and kernel_mel must be odd, so that ceil(frames / stride) frames come out")
+        if self.auxiliary_layer >= self.gru_layers:
+            raise ValueError("auxiliary_layer must lie below gru_layers: the last layer has its classifier already")
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,22 @@ class ScheduleConfig:
     end_factor: Annotated[float, Field(ge=0, le=1)] = 0.001
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Part of the run in which the rate climbs."""
+    hold: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Part of the run, after the climb, in which the rate stays at its peak: a run that held can be made longer."""
     anneal: Literal["linear", "cosine"] = "linear"
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     clip_norm: Annotated[float, Field(gt=0)] = 5.0
+    average: Fraction = 0.0
+    """The model that is scored and exported is a moving average of the weights that keeps this part a step; 0: none."""
+    auxiliary_weight: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Share of the second classifier's loss where the network has one."""
     score_every: Positive = 1
     """Epochs from one scoring of dev to the next; the last epoch is always scored."""
     seed: Annotated[int, Field(ge=0)] = 1
+
+    def __post_init__(self) -> None:
+        if self.warmup + self.hold >= 1:
+            raise ValueError("warmup and hold together must leave a part of the run in which the rate falls")
 
 
 @dataclass(frozen=True)
