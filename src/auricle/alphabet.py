@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -60,9 +60,15 @@ class Alphabet:
         What the alphabet has stays as it is. An apostrophe stays only inside a word or at its end ("o'clock", "dogs'");
         a hyphen separates words. An alphabet without a space joins them.
         """
-        text = "".join(map(self._spell, unicodedata.normalize("NFC", text)))
+        text = unicodedata.normalize("NFC", text).translate(self._spellings)
         separator = " " if " " in self._ids else ""
-        return separator.join(re.sub(r"(?<!\w)'+|'+(?=')", " ", text).split())
+        if "'" in text:
+            text = re.sub(r"(?<!\w)'+|'+(?=')", " ", text)
+        return separator.join(text.split())
+
+    @cached_property
+    def _spellings(self) -> _Spellings:
+        return _Spellings(self._spell)
 
     def _spell(self, character: str) -> str:
         """Return what the alphabet has for a character: itself, its other case, its plain letters, or a space."""
@@ -75,6 +81,18 @@ class Alphabet:
 
     def _fold(self, character: str) -> str:
         return next((c for c in (character, character.lower(), character.upper()) if c in self._ids), " ")
+
+
+class _Spellings(dict[int, str]):
+    """What `str.translate` reads: the spelling of each code point, worked out when it is first met."""
+
+    def __init__(self, spell: Callable[[str], str]) -> None:
+        super().__init__()
+        self._spell = spell
+
+    def __missing__(self, code: int) -> str:
+        self[code] = spelling = self._spell(chr(code))
+        return spelling
 
 
 ENGLISH = Alphabet((" ", "'", *"abcdefghijklmnopqrstuvwxyz"))

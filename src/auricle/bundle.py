@@ -23,6 +23,7 @@ from auricle.features import FeatureConfig, Normalization
 
 SCHEMA = 1
 ACOUSTIC = "acoustic.onnx"
+LANGUAGE_MODEL = "lm.npz"  # what `auricle lm add` puts in
 _DESCRIPTION = "bundle.json"
 _LARGEST = 4 << 30  # bytes, unpacked
 _EMBEDDED = resources.files("auricle") / "models"

@@ -25,6 +25,10 @@ class BundleError(AuricleError, ValueError):
     """A model bundle that is damaged, unknown or inconsistent with itself."""
 
 
+class LanguageModelError(AuricleError, ValueError):
+    """Text, settings or a file that no language model can be made from."""
+
+
 class RecipeError(AuricleError, ValueError):
     """A training recipe that cannot be followed as it is written."""
 

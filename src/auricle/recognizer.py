@@ -6,30 +6,35 @@ source ▸ audio ▸ segmentation ▸ features ▸ acoustic ▸ decoding ▸ tra
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
+import numpy as np
 import numpy.typing as npt
 
 from auricle import audio
 from auricle.acoustic import AcousticModel
-from auricle.audio import Waveform
+from auricle.audio import Blocks, Waveform
 from auricle.bundle import ACOUSTIC, Bundle, embedded_bundle, read_bundle
-from auricle.decoding import Decoder, GreedyDecoder
-from auricle.errors import AudioError
+from auricle.decoders import calibration_of, decoder_of
+from auricle.decoding import Decoder, Hypothesis, Phrases, align
+from auricle.errors import AudioError, AuricleError
 from auricle.features import Array, log_mel
-from auricle.segmentation import plan_windows
-from auricle.transcript import Segment, Transcript, words_of
+from auricle.segmentation import Detector, best_detector, plan_windows
+from auricle.transcript import AlignedText, Segment, Transcript, Word, aligned_text, words_of
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any] | Waveform
+Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any] | Waveform | Blocks
 
 LEAST_SECONDS = 0.1
 """No word is shorter than this; less is a mistake (a wrong unit, an empty track) that should not pass as silence."""
-_CLIPS_AT_ONCE = 16
 _BATCH_SECONDS = 60.0
+# How far recognition looks ahead for windows of like length. Nothing later is read before these are done.
+_WINDOWS_AHEAD = 16
+_SECONDS_AHEAD = 160.0
+_LARGEST_ALIGNMENT = 300_000_000  # frames times characters: 600 MB
 
 
 def load(model: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Recognizer:
@@ -58,82 +63,194 @@ class _Window:
 class Recognizer:
     """A bundle at work. Construct once, call from as many threads as you like."""
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None, decoder: Decoder | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int | None = None,
+        decoder: Decoder | None = None,
+        detector: Detector | None = None,
+    ) -> None:
         self.bundle = bundle
+        self._detector = detector or best_detector(bundle.features.sample_rate)
         self._acoustic = AcousticModel(
             bundle.files[ACOUSTIC], mel=bundle.features.mel, tokens=bundle.alphabet.tokens, threads=threads
         )
-        self._decoder = decoder or GreedyDecoder(bundle.alphabet)
+        self._decoder = decoder or decoder_of(bundle)
+        self._calibration = calibration_of(bundle)
 
-    def transcribe(self, source: Source, *, sample_rate: int | None = None) -> Transcript:
+    def transcribe(self, source: Source, *, sample_rate: int | None = None, hot_words: Phrases = ()) -> Transcript:
         """Recognise one recording of any length: a path, bytes, an open binary file, a Waveform or an array of samples.
 
-        An array needs its `sample_rate` in Hz; it is [n] or [n, channels], float in [-1, 1] or integer.
+        An array needs its `sample_rate` in Hz; it is [n] or [n, channels], float in [-1, 1] or integer. `hot_words` are
+        phrases to favour, or a mapping of phrases to the reward (natural log) for each of their characters.
+        Of more than 25 s, only what sounds like speech is recognised, and a few minutes at most are in memory at once.
         Raises AudioError when the recording cannot be read or is shorter than 0.1 s.
         """
-        return next(self.transcribe_many([self.read(source, sample_rate=sample_rate)]))
+        return next(self._transcripts([self.open(source, sample_rate=sample_rate)], hot_words))
 
-    def transcribe_many(self, sources: Iterable[Source]) -> Iterator[Transcript]:
+    def transcribe_many(self, sources: Iterable[Source], *, hot_words: Phrases = ()) -> Iterator[Transcript]:
         """Recognise recordings in batches of like length and yield their transcripts in the order given.
 
         Arrays are not taken here, as they would each need a rate: wrap them with `Recognizer.read`.
         """
-        waiting = iter(sources)
-        while clips := [self.read(source) for source in islice(waiting, _CLIPS_AT_ONCE)]:
-            yield from self._transcribe(clips)
+        return self._transcripts(map(self.open, sources), hot_words)
 
-    def stream(self, source: Source, *, sample_rate: int | None = None) -> Iterator[Segment]:
-        """Recognise one recording and yield each segment as soon as it is there."""
-        waveform = self.read(source, sample_rate=sample_rate)
-        for window in self._windows(0, waveform):
-            yield self._segment(window, self._acoustic.log_probs([window.features])[0])
+    def stream(self, source: Source, *, sample_rate: int | None = None, hot_words: Phrases = ()) -> Iterator[Segment]:
+        """Recognise one recording and yield its segments in order of time, each time after some minutes of it.
+
+        They are those of `transcribe`. To know what the recording was, or to show progress, give what `open` returns.
+        Raises AudioError as `transcribe` does, where the damage is met: after the segments before it.
+        """
+        with self.open(source, sample_rate=sample_rate) as blocks:
+            for _, segment in self._segments(self._windows(0, blocks, self._detector), hot_words):
+                yield segment
+
+    def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> AlignedText:
+        """Return where the words and characters of a known text lie in a recording: forced alignment.
+
+        The text is written as the model's alphabet would. Raises AuricleError for a text without a character of it, one
+        too long for the recording, and a recording too long to align in one piece (about a quarter of an hour).
+        """
+        alphabet = self.bundle.alphabet
+        tokens = alphabet.encode(alphabet.normalise(text))
+        if not tokens:
+            raise AuricleError("there is nothing to align: the text has no character of the model's alphabet.")
+        with self.open(source, sample_rate=sample_rate) as blocks:
+            windows = list(self._windows(0, blocks, None))
+        parts = [self._acoustic.log_probs([window.features])[0] for window in windows]
+        starts = [
+            window.start + self.bundle.frame_seconds * np.arange(len(part))
+            for window, part in zip(windows, parts, strict=True)
+        ]
+        log_probs, times = np.concatenate(parts), np.concatenate(starts)
+        if len(log_probs) * len(tokens) > _LARGEST_ALIGNMENT:
+            minutes = windows[-1].end / 60
+            raise AuricleError(
+                f"{minutes:.0f} minutes and {len(tokens):,} characters are too much to align in one piece."
+            )
+        path = align(log_probs, tokens)
+        best = float(log_probs.max(axis=1).sum(dtype=np.float64))
+        return aligned_text(
+            Hypothesis(alphabet.decode(tokens), path.score, tuple(tokens), path.first_frames, path.last_frames),
+            log_probs,
+            times=times,
+            frame_seconds=self.bundle.frame_seconds,
+            end=windows[-1].end,
+            best_score=best,
+            calibration=self._calibration,
+        )
 
     def log_probs(self, waveform: Waveform) -> Array:
         """Return the network's log-probabilities [frames', tokens] for a recording short enough for one window."""
         return self._acoustic.log_probs([self._features(waveform.samples)])[0]
 
-    def read(self, source: Source, *, sample_rate: int | None = None) -> Waveform:
-        """Return a recording at the model's rate. Raises AudioError as `transcribe` does."""
+    def open(self, source: Source, *, sample_rate: int | None = None) -> Blocks:
+        """Return a recording that is decoded, at the model's rate, as it is iterated over. Raises AudioError."""
         rate = self.bundle.features.sample_rate
+        if isinstance(source, Blocks):
+            if source.rate != rate:
+                raise AudioError(
+                    f"{source.name} comes at {source.rate} Hz, and the model hears {rate}: open it at that."
+                )
+            return source
         if isinstance(source, Waveform):
-            waveform = source
-            if waveform.rate != rate:
-                waveform = replace(audio.from_array(source.samples, source.rate, rate=rate), source=source.source)
-        elif isinstance(source, str | os.PathLike | bytes) or hasattr(source, "read"):
-            waveform = audio.read(cast("str | os.PathLike[str] | bytes | BinaryIO", source), rate=rate)
-        elif sample_rate is None:
+            if source.rate != rate:
+                source = replace(audio.from_array(source.samples, source.rate, rate=rate), source=source.source)
+            return Blocks.of(source)
+        if isinstance(source, str | os.PathLike | bytes) or hasattr(source, "read"):
+            return audio.open_blocks(cast("str | os.PathLike[str] | bytes | BinaryIO", source), rate=rate)
+        if sample_rate is None:
             raise AudioError("an array of samples does not say its rate: give sample_rate in Hz.")
-        else:
-            waveform = audio.from_array(source, sample_rate, rate=rate)
-        if waveform.duration < LEAST_SECONDS:
-            name = source if isinstance(source, str | os.PathLike) else "the recording"
-            raise AudioError(
-                f"{name}: {waveform.duration:.3f} s is too short to hold speech ({LEAST_SECONDS} s is the least)."
-            )
+        return Blocks.of(audio.from_array(source, sample_rate, rate=rate))
+
+    def read(self, source: Source, *, sample_rate: int | None = None) -> Waveform:
+        """Return the whole of a recording at the model's rate. Raises AudioError as `transcribe` does."""
+        with self.open(source, sample_rate=sample_rate) as blocks:
+            waveform = blocks.read()
+        _check_length(waveform.duration, blocks.name)
         return waveform
 
-    def _transcribe(self, clips: Sequence[Waveform]) -> Iterator[Transcript]:
-        windows = [window for clip, waveform in enumerate(clips) for window in self._windows(clip, waveform)]
-        segments: list[list[Segment]] = [[] for _ in clips]
-        for batch in _batches(windows, self.bundle.features.hop_seconds):
-            for window, log_probs in zip(batch, self._acoustic.log_probs([w.features for w in batch]), strict=True):
-                segments[window.clip].append(self._segment(window, log_probs))
-        for waveform, parts in zip(clips, segments, strict=True):
-            ordered = tuple(sorted(parts, key=lambda segment: segment.start))
-            yield Transcript(segments=ordered, source=waveform.source, model=self.bundle.name)
+    def _transcripts(self, recordings: Iterable[Blocks], hot_words: Phrases) -> Iterator[Transcript]:
+        opened: deque[Blocks] = deque()
+        parts: list[Segment] = []
+        complete = 0
+        for clip, segment in self._segments(self._all_windows(recordings, opened), hot_words):
+            while complete < clip:
+                yield self._transcript(opened.popleft(), parts)
+                parts, complete = [], complete + 1
+            parts.append(segment)
+        for blocks in opened:
+            yield self._transcript(blocks, parts)
+            parts = []
 
-    def _windows(self, clip: int, waveform: Waveform) -> Iterator[_Window]:
-        rate = waveform.rate
-        for start, end in plan_windows(waveform.samples, rate):
-            yield _Window(clip, start / rate, end / rate, self._features(waveform.samples[start:end]))
+    def _transcript(self, blocks: Blocks, segments: Iterable[Segment]) -> Transcript:
+        return Transcript(segments=tuple(segments), source=blocks.source, model=self.bundle.name)
+
+    def _segments(self, windows: Iterable[_Window], hot_words: Phrases) -> Iterator[tuple[int, Segment]]:
+        """Recognise windows, some at a time, and yield each one's clip and segment in their order."""
+        for ahead in _ahead(windows):
+            done: list[tuple[int, Segment]] = []
+            for batch in _batches(ahead, self.bundle.features.hop_seconds):
+                results = self._acoustic.log_probs([window.features for window in batch])
+                for window, log_probs in zip(batch, results, strict=True):
+                    done.append((window.clip, self._segment(window, log_probs, hot_words)))
+            yield from sorted(done, key=lambda pair: (pair[0], pair[1].start))
+
+    def _all_windows(self, recordings: Iterable[Blocks], opened: deque[Blocks]) -> Iterator[_Window]:
+        for clip, blocks in enumerate(recordings):
+            opened.append(blocks)
+            with blocks:
+                yield from self._windows(clip, blocks, self._detector)
+
+    def _windows(self, clip: int, blocks: Blocks, detector: Detector | None) -> Iterator[_Window]:
+        for window in plan_windows(_long_enough(blocks), blocks.rate, detector):
+            features = self._features(window.samples)
+            yield _Window(clip, window.start / blocks.rate, window.end / blocks.rate, features)
 
     def _features(self, samples: Array) -> Array:
         return self.bundle.normalization(log_mel(samples, self.bundle.features))
 
-    def _segment(self, window: _Window, log_probs: Array) -> Segment:
-        best = self._decoder.decode(log_probs)[0]
-        words = words_of(best, log_probs, frame_seconds=self.bundle.frame_seconds, start=window.start, end=window.end)
-        return Segment(window.start, window.end, words)
+    def _segment(self, window: _Window, log_probs: Array, hot_words: Phrases) -> Segment:
+        best = self._decoder.decode(log_probs, hot_words=hot_words)[0]
+        return Segment(window.start, window.end, self._words(best, log_probs, window.start, window.end))
+
+    def _words(self, hypothesis: Hypothesis, log_probs: Array, start: float, end: float) -> tuple[Word, ...]:
+        return words_of(
+            hypothesis,
+            log_probs,
+            frame_seconds=self.bundle.frame_seconds,
+            start=start,
+            end=end,
+            calibration=self._calibration,
+        )
+
+
+def _long_enough(blocks: Blocks) -> Iterator[Array]:
+    """Yield the blocks. Raises AudioError when all there is has the length of a mistake."""
+    for index, block in enumerate(blocks):
+        if index == 0:
+            _check_length(len(block) / blocks.rate, blocks.name)
+        yield block
+
+
+def _check_length(seconds: float, name: str) -> None:
+    if seconds < LEAST_SECONDS:
+        raise AudioError(f"{name}: {seconds:.3f} s is too short to hold speech ({LEAST_SECONDS} s is the least).")
+
+
+def _ahead(windows: Iterable[_Window]) -> Iterator[list[_Window]]:
+    """Gather as many windows as are recognised before anything after them is read."""
+    gathered: list[_Window] = []
+    seconds = 0.0
+    for window in windows:
+        gathered.append(window)
+        seconds += window.end - window.start
+        if len(gathered) >= _WINDOWS_AHEAD or seconds >= _SECONDS_AHEAD:
+            yield gathered
+            gathered, seconds = [], 0.0
+    if gathered:
+        yield gathered
 
 
 def _batches(windows: Iterable[_Window], hop_seconds: float) -> Iterator[list[_Window]]:

@@ -7,9 +7,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from auricle.audio import SourceInfo
 from auricle.decoding.types import Hypothesis
 from auricle.features import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The logistic curve from a network's own probability of a word to the chance that the word is right."""
+
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def __call__(self, probability: float) -> float:
+        """Return the chance, in [0, 1], that a word with this probability is right."""
+        return 1 / (1 + math.exp(-min(max(self.slope * logit(probability) + self.offset, -30.0), 30.0)))
+
+
+def logit(probability: float) -> float:
+    """Return log(p / (1 - p)), for probabilities of almost zero and almost one as well."""
+    p = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(p / (1 - p))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,35 +80,88 @@ class Transcript:
         return self.source.duration
 
 
+@dataclass(frozen=True, slots=True)
+class AlignedText:
+    """Where each word and each character of a known text lies in a recording.
+
+    `score` is at most 0: the natural-log probability of the text's best path, less that of what the network itself
+    would have written, for each character. Far below -1 the text belongs to another recording.
+    """
+
+    words: tuple[Word, ...]
+    characters: tuple[Word, ...]
+    score: float
+
+
 def words_of(
-    hypothesis: Hypothesis, log_probs: Array, *, frame_seconds: float, start: float, end: float
+    hypothesis: Hypothesis,
+    log_probs: Array,
+    *,
+    frame_seconds: float,
+    start: float,
+    end: float,
+    calibration: Calibration | None = None,
 ) -> tuple[Word, ...]:
     """Return the words of a hypothesis with their times and confidences.
 
     Frame i of `log_probs` [frames, tokens] is centred on `start + i * frame_seconds`; times are kept inside [start,
     end], the window that was recognised. A word's confidence is the geometric mean, over its characters, of the
-    probability that the network gave to each at its best frame.
+    probability that the network gave to each at its best frame, through the `calibration` where there is one.
     """
-    words = []
-    for first, last in _spans(hypothesis.text):
-        best = [
-            log_probs[a : b + 1, token].max()
-            for token, a, b in zip(
-                hypothesis.tokens[first:last],
-                hypothesis.first_frames[first:last],
-                hypothesis.last_frames[first:last],
-                strict=True,
-            )
-        ]
-        words.append(
-            Word(
-                text=hypothesis.text[first:last],
-                start=min(max(start, start + (hypothesis.first_frames[first] - 0.5) * frame_seconds), end),
-                end=min(start + (hypothesis.last_frames[last - 1] + 0.5) * frame_seconds, end),
-                confidence=min(1.0, math.exp(sum(best) / len(best))),
-            )
-        )
-    return tuple(words)
+    times = start + frame_seconds * np.arange(len(log_probs))
+    spans = _spans(hypothesis.text)
+    return tuple(
+        _stretch(hypothesis, log_probs, span, times, frame_seconds, (start, end), calibration) for span in spans
+    )
+
+
+def aligned_text(
+    hypothesis: Hypothesis,
+    log_probs: Array,
+    *,
+    times: Array,
+    frame_seconds: float,
+    end: float,
+    best_score: float,
+    calibration: Calibration | None = None,
+) -> AlignedText:
+    """Return the words and characters of a hypothesis that was given, on frames centred on `times` (seconds).
+
+    `best_score` is the log-probability of the network's own best path.
+    """
+
+    def stretch(span: tuple[int, int]) -> Word:
+        return _stretch(hypothesis, log_probs, span, times, frame_seconds, (0.0, end), calibration)
+
+    characters = [(i, i + 1) for i, character in enumerate(hypothesis.text) if character != " "]
+    return AlignedText(
+        words=tuple(stretch(span) for span in _spans(hypothesis.text)),
+        characters=tuple(stretch(span) for span in characters),
+        score=min(0.0, (hypothesis.score - best_score) / len(hypothesis.tokens)),
+    )
+
+
+def _stretch(  # noqa: PLR0917
+    hypothesis: Hypothesis,
+    log_probs: Array,
+    span: tuple[int, int],
+    times: Array,
+    frame_seconds: float,
+    bounds: tuple[float, float],
+    calibration: Calibration | None,
+) -> Word:
+    """Return the characters [first, last) of a hypothesis as a word, its times kept within bounds."""
+    first, last = span
+    tokens, starts, ends = hypothesis.tokens, hypothesis.first_frames, hypothesis.last_frames
+    best = [float(log_probs[starts[i] : ends[i] + 1, tokens[i]].max()) for i in range(first, last)]
+    probability = min(1.0, math.exp(sum(best) / len(best)))
+    low, high = bounds
+    return Word(
+        text=hypothesis.text[first:last],
+        start=min(max(low, float(times[starts[first]]) - 0.5 * frame_seconds), high),
+        end=min(float(times[ends[last - 1]]) + 0.5 * frame_seconds, high),
+        confidence=calibration(probability) if calibration else probability,
+    )
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:

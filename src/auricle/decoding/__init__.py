@@ -1,6 +1,19 @@
-"""From log-probabilities to text."""
+"""From log-probabilities to hypotheses."""
 
+from auricle.decoding.alignment import Alignment, align
+from auricle.decoding.beam import BeamDecoder, BeamOptions
 from auricle.decoding.greedy import GreedyDecoder
-from auricle.decoding.types import Decoder, Hypothesis
+from auricle.decoding.ngram import NgramModel
+from auricle.decoding.types import Decoder, Hypothesis, Phrases
 
-__all__ = ["Decoder", "GreedyDecoder", "Hypothesis"]
+__all__ = [
+    "Alignment",
+    "BeamDecoder",
+    "BeamOptions",
+    "Decoder",
+    "GreedyDecoder",
+    "Hypothesis",
+    "NgramModel",
+    "Phrases",
+    "align",
+]

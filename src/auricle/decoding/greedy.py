@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from auricle.alphabet import BLANK, Alphabet
-from auricle.decoding.types import Hypothesis
+from auricle.decoding.types import Hypothesis, Phrases
 from auricle.errors import AuricleError
 from auricle.features import Array
 
@@ -18,7 +16,7 @@ class GreedyDecoder:
     def __init__(self, alphabet: Alphabet) -> None:
         self._alphabet = alphabet
 
-    def decode(self, log_probs: Array, *, hot_words: Sequence[str] = ()) -> list[Hypothesis]:
+    def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
         """Return the one hypothesis of the best path. Raises AuricleError for NaN and for hot words."""
         if hot_words:
             raise AuricleError("greedy decoding cannot favour hot words: use a decoder that can.")

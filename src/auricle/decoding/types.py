@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from auricle.features import Array
+
+Phrases: TypeAlias = Sequence[str] | Mapping[str, float]
+"""Hot words: phrases, or phrases with the reward (natural log) for each of their characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,6 @@ class Hypothesis:
 class Decoder(Protocol):
     """Anything that reads log-probabilities. It keeps no state between calls and may be shared by threads."""
 
-    def decode(self, log_probs: Array, *, hot_words: Sequence[str] = ()) -> list[Hypothesis]:
+    def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
         """Return hypotheses for log_probs [frames, tokens], the best first, at least one."""
         ...

@@ -75,17 +75,32 @@ def train(
 ) -> SpeechModule:
     """Train, or go on with the run in `folder`, and return the trained module.
 
-    `folder` gets `last.ckpt`, `held.ckpt` (where the rate began to fall, if the schedule holds it), `best.auricle` (the best dev WER so far), `epochs.jsonl` and TensorBoard's files. With
-    `processes` above one, Lightning starts the others by running this very command again; each uses one core.
-    Raises TrainingError when the folder holds a run of another recipe, or the loss stops being a number.
+    `folder` gets `last.ckpt`, `held.ckpt` (where the rate began to fall, if the schedule holds it), `best.auricle` (the
+    best dev WER so far), `epochs.jsonl` and TensorBoard's files. With `processes` above one, Lightning starts the
+    others by running this very command again; each uses one core. A run that held its rate goes on from `held.ckpt`
+    when it is given more time. Raises TrainingError when the folder holds a run of another recipe, or the loss stops
+    being a number.
     """
     keep_freed_memory()
+    with _without_denormals():
+        return _train(recipe, corpus, folder, processes, max_hours, checkpoint_minutes, card or {})
+
+
+def _train(  # noqa: PLR0917
+    recipe: Recipe,
+    corpus: Corpus,
+    folder: Path,
+    processes: int,
+    max_hours: float | None,
+    checkpoint_minutes: float,
+    card: Mapping[str, Any],
+) -> SpeechModule:
     lightning.seed_everything(recipe.schedule.seed, verbose=False)
     folder.mkdir(parents=True, exist_ok=True)
     resume = _where_it_stood(folder, recipe, max_hours)
     module = _resumed(resume, recipe) if resume else _fresh(recipe, corpus)
     module.corpus, module.max_hours = corpus, max_hours
-    module.card = dict(card or {})
+    module.card = dict(card)
     if processes > 1:
         torch.set_num_threads(1)
     with _without_advice():
@@ -149,6 +164,16 @@ def _without_advice() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
         yield
     logger.setLevel(level)
+
+
+@contextmanager
+def _without_denormals() -> Iterator[None]:
+    """Take numbers too small for full precision for zero: gradients fade into them, and they are slow to handle."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -54,7 +54,8 @@ class RecurrentLayer(nn.Module):
         self.norm = nn.LayerNorm(width) if config.gru_norm == "pre" else None
         self.gelu = config.gru_gelu
         self.gru = BiGRU(width, config.gru_hidden)
-        self.dropout = LockedDropout(config.gru_dropout) if config.gru_dropout_locked else nn.Dropout(config.gru_dropout)
+        dropout = LockedDropout if config.gru_dropout_locked else nn.Dropout
+        self.dropout = dropout(config.gru_dropout)
         self.residual = config.gru_residual and width == 2 * config.gru_hidden
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:

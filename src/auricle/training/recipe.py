@@ -46,7 +46,7 @@ class NetworkConfig:
     dropout: Fraction = 0.1
     gru_dropout: Fraction = 0.1
     gru_dropout_locked: bool = False
-    """Drop the same units at each frame of a clip (Gal & Ghahramani, 2016): the rule for recurrent layers, and cheaper."""
+    """Drop the same units at each frame of a clip (Gal & Ghahramani, 2016); cheaper, too."""
     auxiliary_layer: Annotated[int, Field(ge=0)] = 0
     """In training, a second classifier reads the output of this GRU layer (Lee & Watanabe, 2021); 0 leaves it out."""
 

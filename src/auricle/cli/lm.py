@@ -1,0 +1,180 @@
+"""`auricle lm`: what its commands share, and those that measure, convert and add language models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from auricle.cli.app import app
+from auricle.cli.terminal import write_whole
+from auricle.errors import AuricleError, BundleError
+
+if TYPE_CHECKING:
+    from auricle.alphabet import Alphabet
+    from auricle.bundle import Bundle
+    from auricle.decoding.ngram import NgramModel, PerplexityReport
+
+lm_app = typer.Typer(no_args_is_help=True, help="Build language models, measure them, put them into bundles.")
+app.add_typer(lm_app, name="lm")
+
+Texts: TypeAlias = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="TEXT...",
+        help="Text files, a sentence or a paragraph a line (.txt, .xz, .gz), or manifests (.jsonl) for their texts.",
+    ),
+]
+Spell: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--spell-abbreviations/--keep",
+        help="Write Mr. as mister, etc. as et cetera, and no apostrophes at words' ends, as LibriSpeech does.",
+    ),
+]
+AlphabetOf: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="BUNDLE", help="The model whose alphabet the text is written in; default: English."
+    ),
+]
+_ARPA = (".arpa", ".arpa.gz", ".arpa.xz")
+_WEIGHT, _BONUS = 0.5, 1.0  # a start; tuning on a dev set finds better ones
+
+
+@lm_app.command()
+def perplexity(
+    lm: Annotated[Path, typer.Argument(metavar="LM", help="A language model (.npz, .arpa), or a bundle that has one.")],
+    texts: Texts,
+    spell: Spell = True,
+    model: AlphabetOf = None,
+) -> None:
+    """Say how well a language model predicts texts, and how many of their words it does not know."""
+    alphabet = alphabet_of(model or (str(lm) if lm.suffix == ".auricle" else None))
+    loaded = _load(lm)
+    for path in texts:
+        typer.echo(measured(path, perplexity_of(loaded, path, alphabet, spell)))
+
+
+@lm_app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A language model: .arpa (also .gz, .xz) or .npz.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="The file to write: .npz or .arpa.")],
+) -> None:
+    """Turn an ARPA file of SRILM's or KenLM's into auricle's form, or back."""
+    from auricle.language.arpa import write_arpa
+
+    loaded = _load(source)
+    if target.suffix == ".arpa":
+        write_arpa(loaded.trie, target)
+    elif target.suffix == ".npz":
+        write_whole(target, loaded.to_bytes())
+    else:
+        raise typer.BadParameter(f"{target} ends neither in .npz nor in .arpa.", param_hint="TARGET")
+    typer.echo(f"{target}: {_counts(loaded.trie.counts)}, {target.stat().st_size / 1e6:.2f} MB")
+
+
+@lm_app.command()
+def add(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The model to add to: a path or a built-in name.")],
+    lm: Annotated[Path, typer.Argument(metavar="LM", help="The language model: .npz or .arpa.")],
+    output: Annotated[Path, typer.Option(metavar="NEW.auricle", help="The bundle to write.")],
+    alpha: Annotated[
+        float | None, typer.Option(min=0.0, help=f"Weight of the language model; default: the bundle's, or {_WEIGHT}.")
+    ] = None,
+    beta: Annotated[
+        float | None, typer.Option(help=f"Bonus for each word; default: the bundle's, or {_BONUS}.")
+    ] = None,
+) -> None:
+    """Write a copy of a bundle with a language model in it, which replaces one that it has."""
+    from auricle.bundle import LANGUAGE_MODEL, write_bundle
+
+    if output.suffix != ".auricle":
+        raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
+    source = _bundle(bundle)
+    loaded = _load(lm)
+    unwritable = _unwritable(loaded, source.alphabet)
+    content = lm.read_bytes() if lm.suffix == ".npz" else loaded.to_bytes()
+    weights = {
+        "lm_weight": alpha if alpha is not None else source.decoder.get("lm_weight", _WEIGHT),
+        "word_bonus": beta if beta is not None else source.decoder.get("word_bonus", _BONUS),
+    }
+    decoder = {**source.decoder, **weights, "kind": "beam"}
+    changed = replace(source, files={**source.files, LANGUAGE_MODEL: content}, decoder=decoder)
+    try:
+        write_bundle(changed, output)
+    except OSError as error:
+        raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
+    typer.echo(f"{output}: {changed.name}, {output.stat().st_size / 1e6:.2f} MB, {_counts(loaded.trie.counts)}")
+    typer.echo("decoder: " + ", ".join(f"{name} {value:g}" for name, value in weights.items()))
+    if unwritable:
+        typer.echo(f"{unwritable:,} words have characters that the model cannot write, and will not be found")
+
+
+def _bundle(name: str) -> Bundle:
+    from auricle.bundle import embedded_bundle, read_bundle
+
+    return read_bundle(name) if Path(name).exists() else embedded_bundle(name)
+
+
+def alphabet_of(model: str | None) -> Alphabet:
+    """Return the alphabet of a bundle, or English."""
+    from auricle.alphabet import ENGLISH
+
+    return _bundle(model).alphabet if model else ENGLISH
+
+
+def _load(path: Path) -> NgramModel:
+    from auricle.bundle import LANGUAGE_MODEL, read_bundle
+    from auricle.decoding.ngram import NgramModel
+    from auricle.language.arpa import read_arpa
+
+    if path.name.endswith(_ARPA):
+        return NgramModel(read_arpa(path))
+    if path.suffix == ".auricle":
+        content = read_bundle(path).files.get(LANGUAGE_MODEL)
+        if content is None:
+            raise BundleError(f"{path}: the bundle has no language model: add one with `auricle lm add`.")
+        return NgramModel.from_bytes(content, f"{path}: {LANGUAGE_MODEL}")
+    try:
+        return NgramModel.from_bytes(path.read_bytes(), str(path))
+    except OSError as error:
+        raise AuricleError(f"{path}: cannot read the language model ({error.strerror or error}).") from error
+
+
+def _unwritable(model: NgramModel, alphabet: Alphabet) -> int:
+    """Return how many words the alphabet cannot write. Raises BundleError when that is most of them."""
+    from auricle.decoding.trie import SPECIALS
+
+    own = model.words[len(SPECIALS) :]
+    characters = set(alphabet.characters)
+    count = sum(not characters.issuperset(word) for word in own)
+    if 2 * count > len(own):
+        raise BundleError(
+            f"the model cannot write {count:,} of the language model's {len(own):,} words: build it again with "
+            "`auricle lm build --model` of this bundle."
+        )
+    return count
+
+
+def perplexity_of(model: NgramModel, path: Path, alphabet: Alphabet, spell: bool) -> PerplexityReport:
+    """Measure a model on the sentences of a text."""
+    from auricle.language.text import read_sentences
+
+    lines = read_sentences(path, alphabet, spell=spell)
+    return model.perplexity(sentence.split() for line in lines for sentence in line)
+
+
+def measured(path: Path, report: PerplexityReport) -> str:
+    """Return a measurement as a line."""
+    return (
+        f"{path}: perplexity {report.perplexity:.1f} ({report.known_perplexity:.1f} without unknown words), "
+        f"{100 * report.oov_rate:.2f} % unknown, {report.sentences:,} sentences, {report.words:,} words"
+    )
+
+
+def _counts(counts: Sequence[int]) -> str:
+    return " + ".join(f"{count:,}" for count in counts) + " n-grams"

@@ -1,0 +1,112 @@
+"""`auricle lm build`."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from auricle.cli.lm import AlphabetOf, Spell, Texts, alphabet_of, lm_app, measured, perplexity_of
+from auricle.cli.terminal import Bar, write_whole
+
+if TYPE_CHECKING:
+    from auricle.language.estimate import Estimate
+    from auricle.language.prepare import Prepared
+
+
+@lm_app.command()
+def build(  # noqa: PLR0917  (typer makes options of them)
+    texts: Texts,
+    output: Annotated[Path, typer.Option(metavar="LM.npz", help="The language model to write.")],
+    order: Annotated[int, typer.Option(min=1, max=4, help="Words of the longest n-grams.")] = 4,
+    prune: Annotated[
+        str | None,
+        typer.Option(
+            metavar='"0 0 1 1"',
+            help="For each order, leave out n-grams seen so many times or fewer; default: once, from three words up.",
+        ),
+    ] = None,
+    vocabulary: Annotated[int, typer.Option(min=4, max=65_536, help="Words at most, the most frequent.")] = 65_000,
+    min_count: Annotated[int, typer.Option(min=1, help="Leave out words seen fewer times than this.")] = 1,
+    exclude: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Transcripts, a manifest or a text: sentences that share 8 words in a row with them are left out. "
+            "May be given several times.",
+        ),
+    ] = None,
+    exclude_hashes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The same, as a file of 64-bit BLAKE2b hashes of 8 words in a row. Slower."),
+    ] = None,
+    heldout: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A text to measure the model on; it is excluded as with --exclude."),
+    ] = None,
+    arpa: Annotated[
+        Path | None, typer.Option(metavar="LM.arpa", help="Write the model as ARPA too, before it is quantised.")
+    ] = None,
+    spell: Spell = True,
+    model: AlphabetOf = None,
+) -> None:
+    """Build a language model from text: interpolated modified Kneser-Ney, stored as a quantised trie.
+
+    Sentences of six words or more count once, however often the texts have them.
+    """
+    from auricle.decoding.ngram import NgramModel
+    from auricle.language.arpa import write_arpa
+    from auricle.language.corpus import choose_vocabulary, token_ids
+    from auricle.language.estimate import estimate
+    from auricle.language.prepare import prepare
+
+    thresholds = _thresholds(prune, order)
+    alphabet = alphabet_of(model)
+    heldout = heldout or []
+    with Bar("reading") as bar:
+        done = iter(range(len(texts)))
+        prepared = prepare(
+            texts,
+            alphabet,
+            exclude=[*(exclude or []), *heldout],
+            exclude_hashes=exclude_hashes,
+            spell=spell,
+            tell=lambda path: bar.tell(next(done) / (len(texts) + 1), path.name),
+        )
+        bar.tell(len(texts) / (len(texts) + 1), "estimating")
+        corpus = prepared.corpus
+        words = choose_vocabulary(corpus, vocabulary, min_count)
+        estimated = estimate(token_ids(corpus, words), corpus.starts, words, order=order, prune=thresholds)
+    if arpa:
+        write_arpa(estimated.trie, arpa)
+    content = NgramModel(estimated.trie).to_bytes()
+    write_whole(output, content)
+    typer.echo("\n".join(_lines(prepared, estimated)))
+    typer.echo(f"{output}: {len(content) / 1e6:.2f} MB, {len(zlib.compress(content)) / 1e6:.2f} MB in a bundle")
+    written = NgramModel.from_bytes(content, str(output))
+    for path in heldout:
+        typer.echo(measured(path, perplexity_of(written, path, alphabet, spell)))
+
+
+def _thresholds(prune: str | None, order: int) -> list[int]:
+    if prune is None:
+        return [0, 0, 1, 1][:order]
+    try:
+        return [int(value) for value in prune.replace(",", " ").split()]
+    except ValueError:
+        raise typer.BadParameter(
+            f'{prune!r} is not a list of numbers, as in "0 0 1 1".', param_hint="--prune"
+        ) from None
+
+
+def _lines(prepared: Prepared, estimated: Estimate) -> Iterator[str]:
+    corpus, trie = prepared.corpus, estimated.trie
+    yield f"{'read':<12}{prepared.sentences:,} sentences, {prepared.words:,} words"
+    yield f"{'left out':<12}{prepared.duplicates:,} duplicates, {prepared.excluded:,} excluded"
+    yield f"{'kept':<12}{corpus.sentences:,} sentences, {len(corpus.ids):,} words"
+    yield f"{'vocabulary':<12}{len(trie.words):,} of {len(corpus.words):,} words"
+    for order, (kept, seen) in enumerate(zip(trie.counts, estimated.seen, strict=True), start=1):
+        yield f"{f'{order}-grams':<12}{kept:,}" + (f" of {seen:,}" if kept < seen else "")

@@ -1,0 +1,160 @@
+"""`auricle lm tune`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auricle.cli.lm import lm_app
+from auricle.cli.terminal import Bar, complain, load_recognizer, write_whole
+from auricle.errors import AudioError, AuricleError
+
+if TYPE_CHECKING:
+    from auricle.calibration import Bin
+    from auricle.language.tune import Clip, Point
+    from auricle.recognizer import Recognizer
+
+_POINTS = 34  # 16 on the coarse grid, and at most nine twice after it
+
+
+@lm_app.command()
+def tune(  # noqa: PLR0917  (typer makes options of them)
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The model to tune: a path or a built-in name.")],
+    manifests: Annotated[
+        list[Path],
+        typer.Option("--manifest", "-m", metavar="FILE.jsonl", help="Speech to tune on (dev); may be given again."),
+    ],
+    output: Annotated[Path, typer.Option(metavar="NEW.auricle", help="The bundle to write.")],
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Take N utterances, spread evenly over the manifests.")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Processes to decode in; default: all cores.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the errors over the weights, and the reliability.")
+    ] = None,
+) -> None:
+    """Find the language model's weights with the fewest word errors, and make confidences honest.
+
+    Writes a copy of the bundle with both as its defaults. alpha weighs the language model, beta is added for each word;
+    a bundle without a language model has its confidences calibrated only. Tune on speech that the model was not trained
+    on and that you will not judge it by.
+    """
+    from auricle.bundle import LANGUAGE_MODEL, write_bundle
+    from auricle.calibration import calibration_error, fit, reliability
+    from auricle.decoders import beam_options
+    from auricle.decoding import GreedyDecoder, NgramModel
+    from auricle.decoding.beam import BeamDecoder
+    from auricle.language.tune import tune as search
+
+    if output.suffix != ".auricle":
+        raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
+    recognizer = load_recognizer(bundle, None)
+    source = recognizer.bundle
+    clips = _clips(recognizer, manifests, limit)
+    decoder: Any = GreedyDecoder(source.alphabet)
+    chosen, points = dict(source.decoder), list[Any]()
+    if content := source.files.get(LANGUAGE_MODEL):
+        model, options = NgramModel.from_bytes(content), beam_options(source.decoder)
+        with Bar("tuning") as bar:
+            points = search(
+                clips,
+                model,
+                source.alphabet,
+                options,
+                processes or os.cpu_count() or 1,
+                _counting(bar),
+            )
+        best = points[0]
+        chosen |= {"kind": "beam", "lm_weight": best.alpha, "word_bonus": best.beta}
+        decoder = BeamDecoder(source.alphabet, model, replace(options, alpha=best.alpha, beta=best.beta))
+        for point in points[:5]:
+            typer.echo(f"alpha {point.alpha:<6g} beta {point.beta:<6g} WER {point.wer:.2%}")
+    confidences, right = _judged(clips, decoder, source.frame_seconds)
+    curve = fit(confidences, right)
+    chosen |= {"confidence_slope": round(curve.slope, 4), "confidence_offset": round(curve.offset, 4)}
+    before, after = reliability(confidences, right), reliability(map(curve, confidences), right)
+    typer.echo(
+        f"confidence: error {calibration_error(before):.3f} before, {calibration_error(after):.3f} after calibration, "
+        f"{len(right):,} words of which {sum(right) / max(1, len(right)):.0%} are right"
+    )
+    try:
+        write_bundle(replace(source, decoder=chosen), output)
+    except OSError as error:
+        raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
+    if picture:
+        write_whole(picture, _picture(points, before, after))
+    typer.echo(f"{output}: {', '.join(f'{name} {value}' for name, value in chosen.items())}")
+
+
+def _clips(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None) -> list[Clip]:
+    """Return log-probabilities and texts; what cannot be read, or is longer than one window, is told and left out."""
+    from auricle import audio
+    from auricle.manifest import read_manifests
+    from auricle.segmentation import LONGEST_SECONDS
+
+    utterances = read_manifests(manifests)
+    count = min(limit or len(utterances), len(utterances))
+    clips: list[Clip] = []
+    left_out: list[str] = []
+    with Bar("listening") as bar:
+        for index in range(count):
+            utterance = utterances[index * len(utterances) // count]
+            bar.tell(index / count)
+            text = recognizer.bundle.alphabet.normalise(utterance.text or "")
+            try:
+                waveform = audio.read(
+                    utterance.audio_filepath,
+                    rate=recognizer.bundle.features.sample_rate,
+                    offset=utterance.offset,
+                    duration=utterance.duration,
+                )
+            except AudioError as error:
+                left_out.append(str(error))
+                continue
+            if not text or waveform.duration > LONGEST_SECONDS:
+                left_out.append(f"{utterance.id}: {'too long for one window' if text else 'no text'}")
+                continue
+            clips.append((recognizer.log_probs(recognizer.read(waveform)), text))
+    if left_out:
+        complain(f"{len(left_out)} utterances are left out; the first: {left_out[0]}")
+    if not clips:
+        raise AuricleError("there is no utterance to tune on: give a manifest with texts and readable recordings.")
+    return clips
+
+
+def _counting(bar: Bar) -> Any:
+    done = 0
+
+    def tell(point: Point) -> None:
+        nonlocal done
+        done += 1
+        bar.tell(min(1.0, done / _POINTS), f"alpha {point.alpha:g}, beta {point.beta:g}: WER {point.wer:.1%}")
+
+    return tell
+
+
+def _judged(clips: Sequence[Clip], decoder: Any, frame_seconds: float) -> tuple[list[float], list[bool]]:
+    """Return the uncalibrated confidence of each word that the decoder finds, and whether the word is right."""
+    from auricle.calibration import judged
+    from auricle.transcript import words_of
+
+    confidences: list[float] = []
+    right: list[bool] = []
+    for log_probs, reference in clips:
+        best = decoder.decode(log_probs)[0]
+        end = len(log_probs) * frame_seconds
+        words = words_of(best, log_probs, frame_seconds=frame_seconds, start=0.0, end=end)
+        confidences += [word.confidence for word in words]
+        right += judged(reference, [word.text for word in words])
+    return confidences, right
+
+
+def _picture(points: Sequence[Point], before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
+    from auricle.report.tuning import tuning_png
+
+    return tuning_png([(point.alpha, point.beta, point.wer) for point in points], before, after)

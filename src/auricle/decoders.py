@@ -1,0 +1,54 @@
+"""Which decoder a bundle asks for, and with which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from auricle.bundle import LANGUAGE_MODEL, Bundle
+from auricle.decoding import BeamDecoder, BeamOptions, Decoder, GreedyDecoder, Hypothesis, NgramModel, Phrases
+from auricle.features import Array
+from auricle.transcript import Calibration
+
+
+class HotWordDecoder:
+    """Reads greedily, which is quickest, until a call has hot words; for those it searches."""
+
+    def __init__(self, greedy: GreedyDecoder, beam: BeamDecoder) -> None:
+        self._greedy, self._beam = greedy, beam
+
+    def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
+        """Return hypotheses for log_probs [frames, tokens], the best first. Raises AuricleError as both decoders do."""
+        return self._beam.decode(log_probs, hot_words=hot_words) if hot_words else self._greedy.decode(log_probs)
+
+
+def decoder_of(bundle: Bundle, *, language_model: bool = True, beam: int | None = None) -> Decoder:
+    """Return a beam search where the bundle has a language model, and else a greedy decoder that knows hot words.
+
+    `language_model` may be refused; `beam` is the number of texts that a search keeps, the bundle's own by default.
+    Raises BundleError for a language model that is damaged.
+    """
+    options = beam_options(bundle.decoder)
+    if beam is not None:
+        options = replace(options, beam=beam)
+    content = bundle.files.get(LANGUAGE_MODEL) if language_model else None
+    if content is not None:
+        model = NgramModel.from_bytes(content, f"{bundle.name}: {LANGUAGE_MODEL}")
+        return BeamDecoder(bundle.alphabet, model, options)
+    plain = BeamDecoder(bundle.alphabet, options=options)
+    return plain if beam is not None else HotWordDecoder(GreedyDecoder(bundle.alphabet), plain)
+
+
+def beam_options(defaults: Mapping[str, Any]) -> BeamOptions:
+    """Return the settings of a search that a bundle's `decoder` defaults give."""
+    names = {"lm_weight": "alpha", "word_bonus": "beta", "unknown_penalty": "unknown", "beam": "beam"}
+    return BeamOptions(**{names[key]: value for key, value in defaults.items() if key in names})
+
+
+def calibration_of(bundle: Bundle) -> Calibration | None:
+    """Return the curve that makes the bundle's confidences honest, if it has one."""
+    defaults = bundle.decoder
+    if "confidence_slope" not in defaults:
+        return None
+    return Calibration(float(defaults["confidence_slope"]), float(defaults.get("confidence_offset", 0.0)))

@@ -1,0 +1,310 @@
+"""Prefix beam search (Hannun et al., 2014) with shallow fusion of a word language model and of hot words.
+
+    score = log P(text | audio) + alpha * log P_LM(words) + beta * words + rewards of hot words
+
+All beams take a step at once, as rows of arrays; a text is one beam, however many paths lead to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from auricle.alphabet import BLANK, Alphabet
+from auricle.decoding.alignment import align
+from auricle.decoding.hotwords import HotWords, hot_words, rewards
+from auricle.decoding.lexicon import ROOT, Ids, Lexicon
+from auricle.decoding.ngram import NgramModel
+from auricle.decoding.types import Hypothesis, Phrases
+from auricle.errors import AuricleError
+from auricle.features import Array
+
+Scores: TypeAlias = npt.NDArray[np.float64]
+Places: TypeAlias = npt.NDArray[np.intp]
+
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplying by it loses nothing of a text's hash
+
+
+@dataclass(frozen=True, slots=True)
+class BeamOptions:
+    """How wide to search, and what the language model is worth.
+
+    `beam` texts are kept; of those, none more than `beam_threshold` below the best; a frame's tokens more than
+    `token_threshold` below its best are not tried. `alpha` weighs the language model, `beta` is added for each word,
+    `unknown` for each word that the language model does not know. All natural logarithms. `nbest` hypotheses return.
+    """
+
+    beam: int = 64
+    beam_threshold: float = 16.0
+    token_threshold: float = 9.0
+    alpha: float = 0.6
+    beta: float = 1.0
+    unknown: float = -8.0
+    nbest: int = 1
+
+    def __post_init__(self) -> None:
+        if self.beam < 1 or self.nbest < 1:
+            raise AuricleError("a beam search keeps and returns at least one text: give beam and nbest of 1 or more.")
+
+
+class BeamDecoder:
+    """Beam search with a language model, with hot words, with both, or with neither."""
+
+    def __init__(
+        self, alphabet: Alphabet, language_model: NgramModel | None = None, options: BeamOptions | None = None
+    ) -> None:
+        self._alphabet = alphabet
+        self.options = options or BeamOptions()
+        self._fusion = None if language_model is None else _Fusion(language_model, alphabet, self.options)
+
+    def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
+        """Return up to `nbest` hypotheses for log_probs [frames, tokens], best first.
+
+        `score` is the fused score above; token frames are those of the text's most probable path. Hot words may give
+        the reward of each character, phrase by phrase. Raises AuricleError for NaN, for plus infinity, and for hot
+        words outside the alphabet.
+        """
+        if not (log_probs < np.inf).all():
+            raise AuricleError("the log-probabilities hold NaN or infinity: the acoustic model or its input is broken.")
+        search = _Search(self._fusion, self._automaton(hot_words), self.options)
+        space = self._alphabet.characters.index(" ") + 1 if " " in self._alphabet.characters else 0
+        for row in np.asarray(log_probs, np.float64):
+            search.step(row, space)
+        return [
+            self._hypothesis(log_probs, tokens, score) for tokens, score in search.finish(space, self.options.nbest)
+        ]
+
+    def _automaton(self, phrases: Phrases) -> HotWords | None:
+        if not phrases:
+            return None
+        whole = rewards(phrases, self._alphabet)
+        if self._fusion:
+            # A hot word is worth saying even where the language model has never seen it.
+            whole = {phrase: reward + self._fusion.amends(phrase.split()) for phrase, reward in whole.items()}
+        return hot_words(tuple(sorted(whole.items())), self._alphabet)
+
+    def _hypothesis(self, log_probs: Array, tokens: tuple[int, ...], score: float) -> Hypothesis:
+        path = align(log_probs, tokens)
+        return Hypothesis(self._alphabet.decode(tokens), score, tokens, path.first_frames, path.last_frames)
+
+
+class _Fusion:
+    """A language model made ready for a search: its words as a trie, its weights applied."""
+
+    def __init__(self, model: NgramModel, alphabet: Alphabet, options: BeamOptions) -> None:
+        self.model, self.options, self._alphabet = model, options, alphabet
+        self.lexicon = Lexicon(model.words, model.unigrams, alphabet)
+        # What a beginning is worth until its word is known: the best word that it may become, or an unknown one.
+        self.outlook: Array = (options.alpha * self.lexicon.outlook).astype(np.float32)
+        self.outlook[self.lexicon.outside] = options.alpha * model.unigrams[0] + options.unknown
+
+    def end_words(self, nodes: Ids, states: Ids) -> tuple[Scores, Ids]:
+        """Return the scores of words that end at trie nodes [n] after states [n, order - 1], and the states then."""
+        words = np.maximum(self.lexicon.word_at[nodes], 0)
+        log_probs, states = self.model.score(states, words)
+        scores = self.options.alpha * log_probs.astype(np.float64) + self.options.beta
+        return np.where(words > 0, scores, scores + self.options.unknown), states
+
+    def amends(self, words: Sequence[str]) -> float:
+        """Return what it takes to make up for the words that the model does not know."""
+        return -self.options.unknown * sum(self._alphabet.encode(word) not in self.lexicon for word in words)
+
+
+@dataclass
+class _Beams:
+    """The texts that are being kept, one a row.
+
+    `blank` and `token` are log-probabilities of the paths that end in a blank and in the text's last token; `extra` is
+    what language model and hot words add. `key` and `parent` are hashes of the text and of the text without its last
+    token. `ended` is the score of the current word if it ended here (NaN until asked for), `ended_state` the language
+    model's state then.
+    """
+
+    blank: Scores
+    token: Scores
+    extra: Scores
+    last: Places
+    key: npt.NDArray[np.uint64]
+    parent: npt.NDArray[np.uint64]
+    history: Places
+    node: Ids
+    hot: Ids
+    state: Ids
+    ended: Scores
+    ended_state: Ids
+    total: Scores = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.total = np.logaddexp(self.blank, self.token)
+
+
+class _Search:
+    """One utterance's search."""
+
+    def __init__(self, fusion: _Fusion | None, hot: HotWords | None, options: BeamOptions) -> None:
+        self._fusion, self._hot, self._options = fusion, hot, options
+        state = fusion.model.start() if fusion else np.zeros(0, np.int32)
+        self._beams = _Beams(
+            blank=np.zeros(1),
+            token=np.full(1, -np.inf),
+            extra=np.zeros(1),
+            last=np.zeros(1, np.intp),
+            key=np.ones(1, np.uint64),
+            parent=np.zeros(1, np.uint64),
+            history=np.zeros(1, np.intp),
+            node=np.full(1, ROOT, np.int32),
+            hot=np.full(1, hot.start if hot else 0, np.int32),
+            state=state[None],
+            ended=np.full(1, np.nan),
+            ended_state=state[None],
+        )
+        # Every text ever kept: the entry of the text without its last token, and that token. Entry 0 is the empty text.
+        self._came_from: list[Places] = [np.zeros(1, np.intp)]
+        self._came_with: list[Places] = [np.zeros(1, np.intp)]
+        self._entries = 1
+
+    def step(self, row: Scores, space: int) -> None:
+        """Read one frame's log-probabilities [tokens]."""
+        beams = self._beams
+        blank = beams.total + row[BLANK]
+        token = beams.token + row[beams.last]
+        tokens = np.flatnonzero(row >= row.max() - self._options.token_threshold)
+        tokens = tokens[tokens != BLANK]
+        if not len(tokens):
+            beams.blank, beams.token = blank, token
+            beams.total = np.logaddexp(blank, token)
+            return
+        # A repeated token is a new one only after a blank.
+        added = np.where(beams.last[:, None] == tokens, beams.blank[:, None], beams.total[:, None]) + row[tokens]
+        self._merge(token, added, tokens)
+        gain, node, hot = self._gains(added, tokens, space)
+        stayed = np.logaddexp(blank, token) + beams.extra
+        scores = np.concatenate((stayed, (added + gain + beams.extra[:, None]).ravel()))
+        kept = self._best(scores)
+        self._take(kept, blank, token, added, gain, tokens, node, hot, space)
+
+    def _merge(self, token: Scores, added: Scores, tokens: Places) -> None:
+        """Where a beam with one more token is a beam already, move its probability there."""
+        beams = self._beams
+        shorter, longer = np.nonzero(beams.key[:, None] == beams.parent)
+        if not len(longer):
+            return
+        last = beams.last[longer]
+        column = np.minimum(np.searchsorted(tokens, last), len(tokens) - 1)
+        tried = tokens[column] == last
+        shorter, longer, column = shorter[tried], longer[tried], column[tried]
+        token[longer] = np.logaddexp(token[longer], added[shorter, column])
+        added[shorter, column] = -np.inf
+
+    def _gains(self, added: Scores, tokens: Places, space: int) -> tuple[Scores, Ids | None, Ids | None]:
+        """Return what each new token [beams, tokens] adds to `extra`, and the trie and hot-word nodes it leads to."""
+        beams, fusion, hot = self._beams, self._fusion, self._hot
+        gain = np.zeros(added.shape)
+        nodes = hots = None
+        if fusion:
+            nodes = fusion.lexicon.step[beams.node][:, tokens]
+            gain = fusion.outlook[nodes] - fusion.outlook[beams.node].astype(np.float64)[:, None]
+            column = np.flatnonzero(tokens == space)
+            if len(column):
+                hopeful = added[:, column[0]] + beams.extra >= self._floor()
+                self._end_words(hopeful & np.isnan(beams.ended))
+                gain[:, column[0]] = np.where(hopeful, beams.ended - fusion.outlook[beams.node], -np.inf)
+                nodes[:, column[0]] = ROOT
+        if hot:
+            hots = hot.step[beams.hot][:, tokens]
+            gain = gain + hot.reward[beams.hot][:, tokens]
+        return gain, nodes, hots
+
+    def _floor(self) -> float:
+        """Return a score below which a word need not end: it would not be kept. (Ending one seldom raises a score.)"""
+        beams = self._beams
+        return float((beams.total + beams.extra).max()) - self._options.beam_threshold - abs(self._options.beta)
+
+    def _end_words(self, wanted: npt.NDArray[np.bool_]) -> None:
+        beams, fusion = self._beams, self._fusion
+        assert fusion is not None
+        rows = np.flatnonzero(wanted)
+        if not len(rows):
+            return
+        scores, states = fusion.end_words(beams.node[rows], beams.state[rows])
+        # No word has no letters: two spaces in a row, or one at the beginning, are not text.
+        beams.ended[rows] = np.where(beams.node[rows] == ROOT, -np.inf, scores)
+        beams.ended_state[rows] = states
+
+    def _best(self, scores: Scores) -> Places:
+        width = self._options.beam
+        kept = np.argpartition(-scores, width - 1)[:width] if len(scores) > width else np.arange(len(scores))
+        chosen = scores[kept]
+        good = chosen >= chosen.max() - self._options.beam_threshold
+        # An impossible text is kept only where there is no other.
+        good &= chosen > -np.inf
+        return kept[good] if good.any() else kept[:1]
+
+    def _take(  # noqa: PLR0917
+        self,
+        kept: Places,
+        blank: Scores,
+        token: Scores,
+        added: Scores,
+        gain: Scores,
+        tokens: Places,
+        node: Ids | None,
+        hot: Ids | None,
+        space: int,
+    ) -> None:
+        """Make the next beams of those `kept`: the first are beams that stay, the others beams with one more token."""
+        beams, count = self._beams, len(self._beams.last)
+        grown = kept >= count
+        cell = np.maximum(kept - count, 0)
+        source = np.where(grown, cell // len(tokens), kept)
+        column = cell % len(tokens)
+        last = np.where(grown, tokens[column], beams.last[source])
+        self._came_from.append(beams.history[source[grown]])
+        self._came_with.append(last[grown])
+        history = beams.history[source]
+        history[grown] = self._entries + np.arange(grown.sum())
+        self._entries += int(grown.sum())
+        key = beams.key[source]
+        ended, ended_state, state = beams.ended[source], beams.ended_state[source], beams.state[source]
+        if self._fusion:
+            at_space = grown & (last == space)
+            state[at_space] = ended_state[at_space]
+            ended[grown] = np.nan
+        self._beams = _Beams(
+            blank=np.where(grown, -np.inf, blank[source]),
+            token=np.where(grown, added[source, column], token[source]),
+            extra=beams.extra[source] + np.where(grown, gain[source, column], 0.0),
+            last=last,
+            key=np.where(grown, key * _FACTOR + last.astype(np.uint64), key),
+            parent=np.where(grown, key, beams.parent[source]),
+            history=history,
+            node=beams.node[source] if node is None else np.where(grown, node[source, column], beams.node[source]),
+            hot=beams.hot[source] if hot is None else np.where(grown, hot[source, column], beams.hot[source]),
+            state=state,
+            ended=ended,
+            ended_state=ended_state,
+        )
+
+    def finish(self, space: int, count: int) -> list[tuple[tuple[int, ...], float]]:
+        """Return the texts as token ids with their scores, best first: the last word has ended, and so has a phrase."""
+        beams, fusion = self._beams, self._fusion
+        scores = beams.total + beams.extra
+        if fusion:
+            self._end_words(np.isnan(beams.ended))
+            scores = scores + np.where(beams.node == ROOT, 0.0, beams.ended - fusion.outlook[beams.node])
+        if self._hot:
+            scores = scores + self._hot.ending[beams.hot]
+        came_from, came_with = np.concatenate(self._came_from), np.concatenate(self._came_with)
+        results = []
+        for row in np.argsort(-scores, kind="stable")[:count]:
+            tokens: list[int] = []
+            entry = int(beams.history[row])
+            while entry:
+                tokens.append(int(came_with[entry]))
+                entry = int(came_from[entry])
+            results.append((tuple(reversed(tokens)), float(scores[row])))
+        return results

@@ -1,0 +1,1 @@
+"""From text to a language model: sentences, what to leave out of them, Kneser-Ney estimation, ARPA files."""

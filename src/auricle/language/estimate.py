@@ -1,0 +1,182 @@
+"""Interpolated modified Kneser-Ney estimation, with count cut-offs as KenLM has them.
+
+S. F. Chen and J. Goodman, "An empirical study of smoothing techniques for language modeling", TR-10-98, Harvard, 1998;
+K. Heafield and others, "Scalable modified Kneser-Ney language model estimation", ACL 2013. The names are theirs: a is
+an adjusted count, u the discounted share of an n-gram in its context, gamma the share left to shorter contexts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auricle.decoding.trie import START, WORD_BITS, Level, Trie
+from auricle.errors import LanguageModelError
+from auricle.language.counts import (
+    HIGHEST_ORDER,
+    Counted,
+    Packed,
+    count,
+    distinct,
+    first_word,
+    holds_unknown,
+    prefix,
+    runs,
+    suffix,
+    with_ends,
+)
+
+FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)  # KenLM's, for text with too few counts of counts
+NEVER = -99 * math.log(10)  # ARPA's way to write the probability of <s>, which nothing predicts
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A model, and for each order the n-grams seen before pruning and the discounts D1, D2, D3+."""
+
+    trie: Trie
+    seen: tuple[int, ...]
+    discounts: tuple[tuple[float, float, float], ...]
+
+
+class _Order(NamedTuple):
+    """One order: its kept n-grams with their shares u, and its contexts with their gammas."""
+
+    keys: Packed
+    shares: Doubles
+    contexts: Packed
+    gammas: Doubles
+
+
+def estimate(
+    ids: NDArray[np.uint16],
+    starts: NDArray[np.int64],
+    vocabulary: tuple[str, ...],
+    *,
+    order: int = 4,
+    prune: Sequence[int] = (0, 0, 1, 1),
+) -> Estimate:
+    """Estimate a model from sentences of word ids, `ids[starts[i] : starts[i + 1]]` being one of them.
+
+    N-grams of order n seen `prune[n - 1]` times or less are left out, and so are those from two words up that hold
+    <unk>; what they had goes to their context's shorter contexts, so that each context still sums to one. Raises
+    LanguageModelError for settings that cannot be followed and for no text.
+    """
+    _check(order, prune, ids)
+    tokens, begins = with_ends(ids, starts)
+    orders: list[_Order] = []
+    seen: list[int] = []
+    discounts: list[tuple[float, float, float]] = []
+    longer: Packed | None = None
+    for size in range(order, 1, -1):
+        counted = count(tokens, begins, size)
+        adjusted = _adjusted(counted, longer, size)
+        longer = counted.keys
+        discounts.append(discount(adjusted))
+        kept = (counted.counts > prune[size - 1]) & ~holds_unknown(counted.keys, size)
+        orders.append(_shares(counted.keys, adjusted, kept, discounts[-1]))
+        seen.append(len(counted.keys))
+    unigrams, amounts = _unigrams(tokens, longer, len(vocabulary))
+    trie = _assemble(vocabulary, unigrams, orders[::-1])
+    return Estimate(trie, (len(vocabulary), *seen[::-1]), (amounts, *discounts[::-1]))
+
+
+def discount(adjusted: NDArray[np.int64]) -> tuple[float, float, float]:
+    """Return D1, D2 and D3+ (Chen and Goodman, equation 26), or KenLM's fallback where the counts do not yield them."""
+    n1, n2, n3, n4 = np.bincount(adjusted.clip(max=5), minlength=6)[1:5].tolist()
+    if not (n1 and n2 and n3):
+        return FALLBACK_DISCOUNTS
+    y = n1 / (n1 + 2 * n2)
+    amounts = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
+    return amounts if all(0 < amount < most for most, amount in enumerate(amounts, 1)) else FALLBACK_DISCOUNTS
+
+
+def _check(order: int, prune: Sequence[int], ids: NDArray[np.uint16]) -> None:
+    if not 1 <= order <= HIGHEST_ORDER:
+        raise LanguageModelError(f"a model of order {order} cannot be built: choose one from 1 to {HIGHEST_ORDER}.")
+    if len(prune) != order or prune[0] != 0 or list(prune) != sorted(prune):
+        raise LanguageModelError(
+            f'pruning by "{" ".join(map(str, prune))}" cannot be done: give {order} thresholds, the first of them 0 '
+            "(a smaller vocabulary is how words are left out) and none below the one before it."
+        )
+    if not len(ids):
+        raise LanguageModelError(
+            "there is no text to build a language model from: every sentence is empty or left out."
+        )
+
+
+def _adjusted(counted: Counted, longer: Packed | None, order: int) -> NDArray[np.int64]:
+    """Return a: the number of distinct words before an n-gram, or its count where nothing is longer or can precede."""
+    if longer is None:
+        return counted.counts
+    adjusted = counted.counts.copy()
+    # Everything but <s> has a word before it, so these are the same n-grams in the same order.
+    adjusted[first_word(counted.keys, order) != START] = distinct(suffix(longer, order + 1)).counts
+    return adjusted
+
+
+def _shares(
+    keys: Packed, adjusted: NDArray[np.int64], kept: NDArray[Any], amounts: tuple[float, float, float]
+) -> _Order:
+    contexts = prefix(keys)
+    begins = runs(contexts)
+    denominators = np.add.reduceat(adjusted, begins).astype(np.float64)
+    discounts = np.array((0.0, *amounts)).take(adjusted.clip(max=3))
+    left = np.add.reduceat(np.where(kept, discounts, adjusted), begins)
+    group = np.cumsum(np.bincount(begins, minlength=len(keys))) - 1
+    shares = (adjusted[kept] - discounts[kept]) / denominators.take(group[kept])
+    return _Order(keys[kept], shares, contexts[begins], left / denominators)
+
+
+def _unigrams(
+    tokens: NDArray[np.uint16], bigrams: Packed | None, vocabulary: int
+) -> tuple[Doubles, tuple[float, float, float]]:
+    """Return the probability of each word, interpolated with the uniform distribution; that of <s> is zero."""
+    words = tokens if bigrams is None else suffix(bigrams, 2).astype(np.int64)
+    adjusted = np.bincount(words, minlength=vocabulary).astype(np.int64)
+    adjusted[START] = 0
+    amounts = discount(adjusted)
+    discounts = np.array((0.0, *amounts)).take(adjusted.clip(max=3))
+    total = float(adjusted.sum())
+    probabilities = (adjusted - discounts) / total + discounts.sum() / total / (vocabulary - 1)
+    probabilities[START] = 0.0
+    return probabilities, amounts
+
+
+def _assemble(vocabulary: tuple[str, ...], unigrams: Doubles, orders: Sequence[_Order]) -> Trie:
+    """Interpolate from the shortest n-grams up, and number them."""
+    words = np.arange(len(vocabulary), dtype=np.uint64)
+    lower, probabilities = words, unigrams
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(unigrams)
+    log_probs[START] = NEVER
+    back_offs = _log_gammas(words, orders[0] if orders else None)
+    levels = [Level(words.astype(np.int64), log_probs.astype(np.float32), back_offs)]
+    for index, order in enumerate(orders):
+        parents = np.searchsorted(lower, prefix(order.keys))
+        gammas = order.gammas.take(np.searchsorted(order.contexts, prefix(order.keys)))
+        shorter = np.searchsorted(lower, suffix(order.keys, index + 2))
+        probabilities = order.shares + gammas * probabilities.take(shorter)
+        keys = (parents << WORD_BITS) | (order.keys & np.uint64(0xFFFF)).astype(np.int64)
+        following = orders[index + 1] if index + 1 < len(orders) else None
+        back_offs = _log_gammas(order.keys, following) if following else np.zeros(0, np.float32)
+        levels.append(Level(keys, np.log(probabilities).astype(np.float32), back_offs))
+        lower = order.keys
+    return Trie(vocabulary, tuple(levels))
+
+
+def _log_gammas(keys: Packed, longer: _Order | None) -> NDArray[np.float32]:
+    """Return ln gamma of each n-gram as a context, 0 for those that nothing follows."""
+    gammas = np.ones(len(keys))
+    if longer is not None and len(longer.contexts):
+        at = np.searchsorted(longer.contexts, keys)
+        found = longer.contexts.take(at, mode="clip") == keys
+        gammas[found] = longer.gammas[at[found]]
+    return np.log(gammas).astype(np.float32)

@@ -1,0 +1,58 @@
+"""`auricle lm tune` on real speech: a small language model of what is said, and one that knows nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from auricle.bundle import read_bundle
+
+from .conftest import Run
+
+pytestmark = pytest.mark.needs_embedded_model
+
+
+@pytest.fixture
+def with_lm(auricle: Run, clips: Path, tmp_path: Path) -> Path:
+    """The shipped model with a language model of the very sentences that are said: any weight must help."""
+    lm, bundle = tmp_path / "lm.npz", tmp_path / "with-lm.auricle"
+    assert auricle("lm", "build", clips / "clips.jsonl", "--output", lm, "--order", "3", "--prune", "0 0 0").code == 0
+    assert auricle("lm", "add", "english", lm, "--output", bundle, "--alpha", "0").code == 0
+    return bundle
+
+
+def test_it_finds_weights_that_help_and_makes_them_the_bundles_own(
+    auricle: Run, clips: Path, with_lm: Path, tmp_path: Path
+) -> None:
+    tuned, picture = tmp_path / "tuned.auricle", tmp_path / "tuning.png"
+    manifest = ("-m", clips / "clips.jsonl")
+    result = auricle("lm", "tune", with_lm, *manifest, "--output", tuned, "--processes", 1, "--picture", picture)
+    assert result.code == 0, result.err
+    defaults = read_bundle(tuned).decoder
+    assert defaults["lm_weight"] > 0
+    assert f"lm_weight {defaults['lm_weight']}" in result.out
+    assert {"word_bonus", "confidence_slope", "confidence_offset"} <= defaults.keys()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+    def errors(bundle: Path) -> str:
+        return auricle("evaluate", *manifest, "--model", bundle).out.split("WER")[1].split("%")[0]
+
+    assert float(errors(tuned)) < float(errors(with_lm)) - 10
+    first = result.out.splitlines()[0]
+    assert first.split("WER ")[1].rstrip("%") == errors(tuned).strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--output", "x.zip"), 2, "does not end in .auricle"),
+        (("--output", "{tmp}/x.auricle", "-m", "{tmp}/none.jsonl"), 1, "none.jsonl"),
+        (("--output", "/proc/x.auricle"), 1, "/proc/x.auricle cannot be written"),
+    ],
+)
+def test_what_cannot_be_tuned_is_one_sentence(
+    auricle: Run, clips: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    filled = [argument.format(tmp=tmp_path) for argument in arguments]
+    result = auricle("lm", "tune", "english", "-m", clips / "clips.jsonl", *filled)
+    assert result.code == code
+    assert message in result.err

@@ -1,0 +1,52 @@
+"""What a bundle asks for is what decodes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from auricle.bundle import LANGUAGE_MODEL, embedded_bundle
+from auricle.decoders import beam_options, calibration_of, decoder_of
+from auricle.decoding import BeamDecoder
+from auricle.errors import AuricleError, BundleError
+from auricle.transcript import Calibration
+
+BUNDLE = embedded_bundle()
+PLAIN = replace(BUNDLE, files={n: c for n, c in BUNDLE.files.items() if n != LANGUAGE_MODEL}, decoder={})
+
+
+def noise() -> np.ndarray:
+    scores = np.random.default_rng(3).normal(size=(60, PLAIN.alphabet.tokens)).astype(np.float32)
+    return np.asarray(scores - np.log(np.exp(scores).sum(1, keepdims=True)), np.float32)
+
+
+def test_without_a_language_model_hot_words_alone_make_it_search() -> None:
+    decoder = decoder_of(PLAIN)
+    log_probs = noise()
+    greedy = decoder.decode(log_probs)[0]
+    # The score of greedy reading is that of one path, that of a search the sum over all paths of its text.
+    assert greedy.score == pytest.approx(float(log_probs.max(axis=1).sum()), rel=1e-5)
+    assert decoder.decode(log_probs, hot_words={"zyx": 20.0})[0].text.count("zyx") > 0
+
+
+def test_a_damaged_language_model_is_named() -> None:
+    damaged = replace(PLAIN, files={**PLAIN.files, LANGUAGE_MODEL: b"PK damaged"})
+    with pytest.raises(BundleError, match=r"english: lm\.npz"):
+        decoder_of(damaged)
+    assert decoder_of(damaged, language_model=False).decode(noise())
+
+
+def test_the_bundles_settings_are_used_and_may_be_overruled() -> None:
+    options = beam_options({"lm_weight": 0.3, "word_bonus": 2.0, "unknown_penalty": -5.0, "confidence_slope": 1.0})
+    assert (options.alpha, options.beta, options.unknown) == (0.3, 2.0, -5.0)
+    decoder = decoder_of(PLAIN, beam=7)
+    assert isinstance(decoder, BeamDecoder)
+    assert decoder.options.beam == 7
+    with pytest.raises(AuricleError, match="beam"):
+        decoder_of(PLAIN, beam=0)
+
+
+def test_confidences_are_calibrated_where_the_bundle_says_how() -> None:
+    assert calibration_of(PLAIN) is None
+    tuned = replace(PLAIN, decoder={"confidence_slope": 0.5, "confidence_offset": -1.0})
+    assert calibration_of(tuned) == Calibration(0.5, -1.0)
