@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from auricle.training.network import DeepSpeech2, decayed_parameters
+from auricle.training.network import DeepSpeech2, LockedDropout, decayed_parameters
 from auricle.training.recipe import NetworkConfig
 
 CONFIGS = configs()
@@ -169,3 +169,32 @@ def test_an_even_kernel_is_refused() -> None:
 def test_parameter_count_counts_what_a_checkpoint_holds() -> None:
     network = made(SMALL)
     assert network.parameter_count == sum(int(np.prod(value.shape)) for value in network.state_dict().values())
+
+
+def test_locked_dropout_takes_the_same_units_from_every_frame() -> None:
+    torch.manual_seed(0)
+    dropout = LockedDropout(0.5)
+    x = torch.randn(40, 3, 64)
+    dropped = dropout(x)
+    kept = dropped != 0
+    assert (kept == kept[:1]).all()
+    assert not (kept[:, 0] == kept[:, 1]).all()
+    assert 0.3 < kept.float().mean() < 0.7
+    torch.testing.assert_close(dropped[kept], 2 * x[kept])
+    torch.testing.assert_close(dropout.eval()(x), x)
+
+
+def test_a_second_classifier_teaches_the_layers_below_it_and_changes_no_result() -> None:
+    config = replace(SMALL, auxiliary_layer=1)
+    network = made(config).train()
+    features, lengths = torch.randn(2, 30, MEL), torch.tensor([30, 21])
+    _, early, _ = network.both(features, lengths)
+    assert early is not None
+    torch.testing.assert_close(early.exp().sum(-1), torch.ones(early.shape[:2]))
+    early[:, :, 1].sum().backward()
+    assert network.convolution.weight.grad is not None
+    assert all(parameter.grad is None for parameter in network.recurrent[1].parameters())
+    assert network.eval().both(features, lengths)[1] is None
+    assert made(SMALL).train().both(features, lengths)[1] is None
+    with pytest.raises(ValueError, match="auxiliary_layer must lie below gru_layers"):
+        replace(SMALL, auxiliary_layer=SMALL.gru_layers)

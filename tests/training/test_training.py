@@ -186,6 +186,54 @@ def test_the_learning_rate_makes_one_cycle(anneal: Any) -> None:
     assert rates[25:] == sorted(rates[25:], reverse=True)
 
 
+def test_a_rate_that_is_held_falls_only_after_that() -> None:
+    schedule = ScheduleConfig(peak_rate=1.0, warmup=0.1, hold=0.5, anneal="linear", end_factor=0.0)
+    rates = [one_cycle(step / 100, schedule) for step in range(101)]
+    assert rates[10:61] == pytest.approx([1.0] * 51)
+    assert rates[80] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0.0)
+    with pytest.raises(ValueError, match="must leave a part of the run"):
+        ScheduleConfig(warmup=0.5, hold=0.5)
+
+
+def test_the_average_of_the_weights_is_scored_kept_and_exported(
+    tmp_path: Path, clips: list[Utterance], cache: Path
+) -> None:
+    recipe = short("average", epochs=6, score_every=6, average=0.9)
+    corpus, _ = loop.prepare(recipe, clips, [], cache)
+    module = loop.train(recipe, corpus, tmp_path / "average")
+    assert module.average is not None
+    averaged = list(module.averaged_network().parameters())
+    again = load_module(tmp_path / "average" / loop.LAST)
+    for mean, kept, now in zip(averaged, again.average or (), module.network.parameters(), strict=True):
+        torch.testing.assert_close(mean.data, kept)
+        assert not torch.equal(mean.data, now.data)
+    exported = module.bundle("average").files
+    module.average = None
+    assert module.bundle("average").files != exported
+    for parameter, mean in zip(module.network.parameters(), averaged, strict=True):
+        parameter.data.copy_(mean)
+    assert module.bundle("average").files == exported
+
+
+def test_a_run_that_is_made_longer_goes_on_from_before_its_rate_fell(
+    tmp_path: Path, clips: list[Utterance], cache: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recipe = short("held", epochs=10_000, warmup=0.1, hold=0.5)
+    corpus, _ = loop.prepare(recipe, clips, [], cache)
+    folder = tmp_path / "held"
+    first = loop.train(recipe, corpus, folder, max_hours=3 / 3600)
+    held = load_module(folder / loop.HELD)
+    assert 0 < held.steps_done < first.steps_done
+    assert held.hours * 3600 == pytest.approx(0.6 * 3, abs=0.5)
+    second = loop.train(recipe, corpus, folder, max_hours=6 / 3600)
+    assert f"resuming {folder} after step {held.steps_done} " in capfd.readouterr().err
+    assert second.steps_done > held.steps_done
+    # Given no more time, a run that is over is not taken back.
+    third = loop.train(recipe, corpus, folder, max_hours=6 / 3600)
+    assert third.steps_done == second.steps_done
+
+
 def test_a_loss_that_is_no_number_stops_the_run(clips: list[Utterance], cache: Path, tmp_path: Path) -> None:
     recipe = short(epochs=2)
     corpus, _ = loop.prepare(recipe, clips, [], cache)

@@ -162,6 +162,8 @@ def _without_advice() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        # It is: the plan of the epoch passes over what was done.
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
         yield
     logger.setLevel(level)
 
