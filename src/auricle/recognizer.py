@@ -37,17 +37,27 @@ _SECONDS_AHEAD = 160.0
 _LARGEST_ALIGNMENT = 300_000_000  # frames times characters: 600 MB
 
 
-def load(model: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Recognizer:
+def load(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    threads: int | None = None,
+    language_model: bool = True,
+    beam: int | None = None,
+) -> Recognizer:
     """Load a recogniser: the embedded English model, another built-in by name, or a bundle by path.
 
-    `threads` bounds the cores that one call uses (None: all). Raises BundleError when there is no such model or it is
-    damaged.
+    `threads` bounds the cores that one call uses (None: all). `language_model` may be refused, and `beam` says how many
+    texts a search keeps, see `auricle.decoders`. Raises BundleError when there is no such model or it is damaged.
     """
-    if model is None:
-        return Recognizer(embedded_bundle(), threads=threads)
-    name = os.fspath(model)
+    bundle = _bundle(None if model is None else os.fspath(model))
+    return Recognizer(bundle, threads=threads, decoder=decoder_of(bundle, language_model=language_model, beam=beam))
+
+
+def _bundle(name: str | None) -> Bundle:
+    if name is None:
+        return embedded_bundle()
     is_name = os.sep not in name and "." not in name and not Path(name).exists()
-    return Recognizer(embedded_bundle(name) if is_name else read_bundle(name), threads=threads)
+    return embedded_bundle(name) if is_name else read_bundle(name)
 
 
 @dataclass(frozen=True, slots=True)

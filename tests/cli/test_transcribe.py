@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +17,11 @@ import pytest
 import soundfile
 
 from auricle import formats, load
+from auricle.audio import SourceInfo, Waveform
 from auricle.cli import transcribe
 from auricle.cli.terminal import Bar
 from auricle.cli.transcribe import Format
+from auricle.transcript import Segment
 
 from .conftest import SCRIPT, Run
 
@@ -105,12 +107,12 @@ def test_many_recordings_come_in_the_order_given(auricle: Run, toy_bundle: Path,
 def test_results_come_before_everything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def fake_read(_: object, name: str) -> Any:
+    def fake_opened(_: object, name: str) -> Any:
         read.append(name)
-        return SimpleNamespace(duration=float(name))
+        return Waveform(np.zeros(int(name), np.float32), 1, SourceInfo("array", 1, 1, float(name)))
 
     recognizer: Any = SimpleNamespace(transcribe_many=iter)
-    monkeypatch.setattr(transcribe, "_read", fake_read)
+    monkeypatch.setattr(transcribe, "_opened", fake_opened)
     for names, at_once in ((["40", "40", "1", "1"], 2), (["1"] * 40, 16)):
         read.clear()
         outcomes = transcribe._outcomes(recognizer, names, Bar(""))
@@ -146,7 +148,8 @@ def test_formats_are_those_of_the_package(
 ) -> None:
     name = next(iter(texts))
     result = auricle("transcribe", name, "--format", format_name, "--model", toy_bundle, "--threads", 1)
-    assert result.out == formats.write(load(toy_bundle, threads=1).transcribe(name), format_name)
+    transcript = load(toy_bundle, threads=1).transcribe(name)
+    assert result.out == formats.write(transcript, format_name, name=Path(name).stem)
 
 
 def test_no_format_is_forgotten() -> None:
@@ -157,7 +160,7 @@ def test_json_of_several_is_a_document_a_line(auricle: Run, toy_bundle: Path, te
     result = auricle("transcribe", *texts, "--format", "json", "--model", toy_bundle, "--threads", 1)
     documents = [json.loads(line) for line in result.out.splitlines()]
     assert [(document["file"], document["text"]) for document in documents] == list(texts.items())
-    assert all(document["segments"] for document in documents)
+    assert all(document["words"] for document in documents)
 
 
 def test_output_dir_gets_a_file_for_each_recording_and_nothing_else(
@@ -196,6 +199,9 @@ def test_a_file_that_cannot_be_written_keeps_what_was_there(
         (["a.wav", "b.wav", "--format", "srt"], "--output-dir"),
         (["x/a.wav", "y/a.mp3", "-o", "out"], "a.txt"),
         (["a.wav", "a.wav", "-o", "out"], "a.txt"),
+        (["a.wav", "a.mp3", "-o", "out", "--format", "vtt-words"], "a.vtt"),
+        (["x/a.wav", "y/a.mp3", "--format", "ctm"], "called a"),
+        (["a.wav", "b.wav", "--format", "textgrid"], "--output-dir"),
         (["a.txt", "-o", "."], "overwritten"),
         (["a.wav", "-o", __file__], "not a directory"),
     ],
@@ -250,25 +256,107 @@ def test_ctrl_c_is_one_line_and_130(toy_bundle: Path, texts: dict[str, str]) -> 
     assert (running.returncode, err) == (130, b"auricle: interrupted.\n")
 
 
+@pytest.fixture
+def long(tmp_path: Path, clips: Path) -> Path:
+    """The clips three times, with silence of five seconds after each time: 89 seconds, and four windows at least."""
+    speech = [soundfile.read(path)[0] for path in sorted(clips.glob("*.flac"))]
+    return sound(tmp_path / "long.wav", np.concatenate([*speech, np.zeros(5 * RATE)] * 3))
+
+
+@pytest.mark.parametrize("format_name", Format)
 def test_a_long_recording_says_the_same_as_through_the_api(
-    auricle: Run, toy_bundle: Path, tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+    auricle: Run, toy_bundle: Path, long: Path, format_name: str
 ) -> None:
-    monkeypatch.setattr(transcribe, "_LONG_SECONDS", 60.0)
-    speech = np.concatenate([soundfile.read(path)[0] for path in sorted(clips.glob("*.flac"))] * 3)
-    path = sound(tmp_path / "long.wav", speech)
-    result = auricle("transcribe", path, "--format", "json", "--model", toy_bundle, "--threads", 1)
-    expected = load(toy_bundle, threads=1).transcribe(path)
-    assert len(expected.segments) > 2
-    assert json.loads(result.out) == json.loads(formats.write(expected, "json"))
+    result = auricle("transcribe", long, "--format", format_name, "--model", toy_bundle, "--threads", 1)
+    expected = load(toy_bundle, threads=1).transcribe(long)
+    assert len(expected.segments) >= 3
+    assert (result.code, result.out) == (0, formats.write(expected, format_name, name="long"))
+
+
+def test_a_long_recording_among_others_has_its_line(
+    auricle: Run, toy_bundle: Path, texts: dict[str, str], long: Path
+) -> None:
+    first, second = list(texts)[:2]
+    result = auricle("transcribe", first, long, second, "--model", toy_bundle, "--threads", 1)
+    expected = load(toy_bundle, threads=1).transcribe(long).text
+    assert result.out == f"{first}: {texts[first]}\n{long}: {expected}\n{second}: {texts[second]}\n"
+
+
+def test_the_text_of_a_long_recording_comes_piece_by_piece(
+    auricle: Run, toy_bundle: Path, long: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C after the first segment: what was printed stands, and its line has an end."""
+    segments = load(toy_bundle, threads=1).transcribe(long).segments
+
+    def stream(*_: object) -> Iterator[Segment]:
+        yield segments[0]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("auricle.recognizer.Recognizer.stream", stream)
+    result = auricle("transcribe", long, "--model", toy_bundle)
+    assert (result.code, result.out) == (130, segments[0].text + "\n")
+    assert result.err == "auricle: interrupted.\n"
+
+
+def test_ctrl_c_in_a_long_recording_leaves_no_file(
+    auricle: Run, toy_bundle: Path, long: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments = load(toy_bundle, threads=1).transcribe(long).segments
+
+    def stream(*_: object) -> Iterator[Segment]:
+        yield segments[0]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("auricle.recognizer.Recognizer.stream", stream)
+    result = auricle("transcribe", long, "--model", toy_bundle, "-o", tmp_path / "texts")
+    assert (result.code, result.out) == (130, "")
+    assert not list(tmp_path.rglob("*.txt"))
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_long_recording_damaged_at_its_end_is_reported_after_its_text(
+    auricle: Run, toy_bundle: Path, long: Path, texts: dict[str, str]
+) -> None:
+    samples = soundfile.read(long)[0].astype(np.float32)
+    samples[-100] = np.nan
+    good, bad = next(iter(texts)), sound(long.with_name("bad.wav"), samples, "FLOAT")
+    result = auricle("transcribe", bad, good, "--model", toy_bundle, "--threads", 1)
+    assert result.code == 1
+    assert result.out.endswith(f"{good}: {texts[good]}\n")
+    assert result.err.startswith(f"auricle: {bad} holds samples that are not numbers")
+    assert result.err.count("\n") == 1
+
+
+def test_on_a_terminal_each_piece_of_a_long_text_has_a_line(
+    auricle: Run, toy_bundle: Path, long: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, err = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    assert auricle("transcribe", long, "--model", toy_bundle, "--threads", 1).code == 0
+    expected = [segment.text for segment in load(toy_bundle, threads=1).transcribe(long).segments if segment.words]
+    assert out.getvalue().splitlines() == expected
+    assert "of 1:29" in err.getvalue()
+
+
+def test_ctm_of_several_names_them(auricle: Run, toy_bundle: Path, texts: dict[str, str]) -> None:
+    result = auricle("transcribe", *texts, "--format", "ctm", "--model", toy_bundle, "--threads", 1)
+    stems = [Path(name).stem for name in texts]
+    assert list(dict.fromkeys(line.split()[0] for line in result.out.splitlines())) == stems
+    words = [line.split()[4] for line in result.out.splitlines()]
+    assert words == " ".join(texts.values()).split()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def test_progress_is_on_stderr_and_only_on_a_terminal(
     auricle: Run, toy_bundle: Path, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")

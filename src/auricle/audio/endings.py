@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 from typing import BinaryIO
 
 from auricle.audio import mp3
-from auricle.audio.mp3 import bytes_at
+from auricle.audio.files import bytes_at, with_head
 from auricle.errors import AudioError
 
 
@@ -47,7 +46,7 @@ def _measured_wav(file: BinaryIO, size: int) -> tuple[bool, BinaryIO]:
             if length == 0 and riff + 8 <= position < size:
                 unknown = b"\xff" * 4
                 header = b"RIFF" + unknown + bytes_at(file, 8, position - 12) + unknown
-                return False, io.BytesIO(header + bytes_at(file, position, size - position))
+                return False, with_head(file, header, position)
             return length < 0x7FFF_0000 and position + length > size + 1024, file
         position += length + length % 2
     return False, file

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from auricle.audio.span import Span
+from auricle.audio.track import Pieces, Track
 from auricle.audio.waveform import SourceInfo, check_header, mix_down
 from auricle.errors import AudioError
 
@@ -25,8 +29,12 @@ def demuxer_of(head: bytes) -> str | None:
     return "aac" if head[0] == 0xFF and head[1:2] in {b"\xf0", b"\xf1", b"\xf8", b"\xf9"} else None
 
 
-def read_media(file: BinaryIO, demuxer: str, span: Span, name: str) -> tuple[np.ndarray, SourceInfo]:
-    """Decode the wanted part of the first audio track, mixed down, at its own rate. Raises AudioError."""
+@contextmanager
+def open_media(file: BinaryIO, demuxer: str, span: Span, name: str) -> Iterator[Track]:
+    """Open the wanted part of the first audio track for decoding, mixed down, at its own rate.
+
+    Opening, and decoding the pieces, raise AudioError. That the end is missing is seen at the end.
+    """
     try:
         import av
     except ImportError as error:
@@ -35,17 +43,18 @@ def read_media(file: BinaryIO, demuxer: str, span: Span, name: str) -> tuple[np.
             "or convert the recording to WAV or FLAC."
         ) from error
     file.seek(0)
-    try:
-        with av.open(file, format=demuxer, metadata_errors="ignore") as container:
-            return _read_track(container, span, name)
-    except AudioError:
-        raise
-    except (av.FFmpegError, ValueError, IndexError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).strip().rstrip(".")
-        raise AudioError(f"{name} is damaged or cut off ({reason}): copy or export the recording again.") from error
+    with _naming_damage(name):
+        container = av.open(file, mode="r", format=demuxer, metadata_errors="ignore")
+    with container:
+        with _naming_damage(name):
+            track = _track(container, name)
+            seconds = _promised_seconds(container, track)
+            start, stop = span.frames(track.rate)
+        part = min(seconds, (stop or math.inf) / track.rate) - start / track.rate
+        yield Track(track.rate, part if part > 0 else None, _pieces(container, track, span, name))
 
 
-def _read_track(container: Any, span: Span, name: str) -> tuple[np.ndarray, SourceInfo]:
+def _track(container: Any, name: str) -> Any:
     if not container.streams.audio:
         raise AudioError(f"{name} has no audio track: choose a recording with sound.")
     track = container.streams.audio[0]
@@ -53,31 +62,57 @@ def _read_track(container: Any, span: Span, name: str) -> tuple[np.ndarray, Sour
         # PyAV then has no rate, no channels and no decoder for it.
         raise AudioError(f"{name} has an audio track of an unknown codec: convert the recording to WAV or FLAC.")
     check_header(track.rate or 0, track.channels, name)
+    return track
+
+
+def _pieces(container: Any, track: Any, span: Span, name: str) -> Pieces:
     start, stop = span.frames(track.rate)
-    # Decoded from the beginning: a container's index leads to packets, not to samples.
-    blocks, done = [np.zeros(0, np.float32)], 0
-    for block in _decoded(container, track):
-        blocks.append(mix_down(block)[max(start - done, 0) : None if stop is None else max(stop - done, 0)])
-        done += len(block)
-        if stop is not None and done >= stop:
-            break
-    seconds, promised = done / track.rate, _promised_seconds(container, track)
+    done = 0
+    with _naming_damage(name):
+        # Decoded from the beginning: a container's index leads to packets, not to samples.
+        for block in _decoded(container, track):
+            yield mix_down(block)[max(start - done, 0) : None if stop is None else max(stop - done, 0)]
+            done += len(block)
+            if stop is not None and done >= stop:
+                break
+        seconds, promised = done / track.rate, _promised_seconds(container, track)
+        source = SourceInfo(_codec_of(container, track), track.rate, track.channels, seconds)
     if stop is not None and done >= stop:
-        seconds = max(seconds, promised)
-    elif seconds < 0.98 * promised - 0.5:
+        return replace(source, duration=max(seconds, promised))
+    if seconds < 0.98 * promised - 0.5:
         raise AudioError(f"{name} is cut off after {seconds:.1f} of {promised:.1f} seconds: copy or download it again.")
     if start >= done > 0:
         raise AudioError(span.past_end(name, seconds))
-    return np.concatenate(blocks), SourceInfo(_codec_of(container, track), track.rate, track.channels, seconds)
+    return source
 
 
 def _decoded(container: Any, track: Any) -> Iterator[np.ndarray]:
+    """Yield samples [n, channels], about a second of them at a time: a frame may hold as little as 20 ms."""
     import av
 
     to_float = av.AudioResampler(format="fltp")
+    held: list[np.ndarray] = []
     for frame in itertools.chain(container.decode(track), [None]):
-        for part in to_float.resample(frame):
-            yield part.to_ndarray().T
+        held += [part.to_ndarray().T for part in to_float.resample(frame)]
+        if sum(map(len, held)) >= track.rate:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)
+
+
+@contextmanager
+def _naming_damage(name: str) -> Iterator[None]:
+    """Turn what PyAV raises about damaged files into AudioError."""
+    import av
+
+    try:
+        yield
+    except AudioError:
+        raise
+    except (av.FFmpegError, ValueError, IndexError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).strip().rstrip(".")
+        raise AudioError(f"{name} is damaged or cut off ({reason}): copy or export the recording again.") from error
 
 
 def _promised_seconds(container: Any, track: Any) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import BinaryIO
+
+from auricle.audio.files import bytes_at, with_head
 
 
 def counted(file: BinaryIO, size: int) -> tuple[bool, BinaryIO]:
@@ -29,7 +30,7 @@ def counted(file: BinaryIO, size: int) -> tuple[bool, BinaryIO]:
     if promised is not None and sounding <= promised:
         return False, file
     start = first + frame_bytes(head) if xing > 0 else first
-    return False, io.BytesIO(_xing_frame(head, sounding) + bytes_at(file, start, size - start))
+    return False, with_head(file, _xing_frame(head, sounding), start)
 
 
 def frames_of(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
@@ -62,12 +63,6 @@ def frame_bytes(header: bytes) -> int:
     bits = 1000 * (mpeg_1 if version == 3 else mpeg_2)[bitrate - 1]
     hertz = (44_100, 48_000, 32_000)[rate] // (4, 1, 2, 1)[version]  # MPEG 2.5, none, 2, 1
     return (144 if version == 3 else 72) * bits // hertz + (header[2] >> 1 & 1)
-
-
-def bytes_at(file: BinaryIO, position: int, count: int) -> bytes:
-    """Return `count` bytes from a position of the file, fewer at its end."""
-    file.seek(position)
-    return file.read(count)
 
 
 def _next_frame(file: BinaryIO, start: int, stop: int) -> int | None:

@@ -1,18 +1,20 @@
-"""From a path, bytes or a file object to a Waveform: choose who decodes, and see that the end is there."""
+"""From a path, bytes or a file object to samples: choose who decodes, and see that the end is there."""
 
 from __future__ import annotations
 
-import io
 import math
 import os
-from pathlib import Path
+from contextlib import ExitStack
 from typing import BinaryIO
 
+from auricle.audio.blocks import BLOCK_SECONDS, Blocks
 from auricle.audio.endings import whole
-from auricle.audio.media import demuxer_of, read_media
-from auricle.audio.sndfile import read_sndfile
+from auricle.audio.files import name_of, open_source
+from auricle.audio.media import demuxer_of, open_media
+from auricle.audio.sndfile import open_sndfile
 from auricle.audio.span import Span
-from auricle.audio.waveform import Waveform, waveform_of
+from auricle.audio.track import Track
+from auricle.audio.waveform import Waveform, check_wanted_rate
 from auricle.errors import AudioError
 
 
@@ -37,53 +39,48 @@ def read(
     >>> read("tests/clips/austen-0880.flac").source.codec  # doctest: +SKIP
     'flac'
     """
-    name = name or _name(source)
+    with open_blocks(source, rate=rate, offset=offset, duration=duration, name=name) as blocks:
+        return blocks.read()
+
+
+def open_blocks(
+    source: str | os.PathLike[str] | bytes | BinaryIO,
+    *,
+    rate: int = 16_000,
+    seconds: float = BLOCK_SECONDS,
+    offset: float = 0.0,
+    duration: float | None = None,
+    name: str | None = None,
+) -> Blocks:
+    """Open a recording of any length to decode it block by block, each of `seconds`; all else is as `read` has it.
+
+    Every kind of file is decoded as it is asked for. Memory is that of a few blocks: pipes and file objects, which have
+    to be read to their end before anything is known of them, go to a temporary file from 32 MB on. Raises AudioError
+    here for what is seen at once, and while iterating for the rest: the sound in a container (M4A, WebM), and damage
+    inside any file, are only known when they are decoded.
+
+    >>> with open_blocks("tests/clips/austen-0880.flac", seconds=1) as blocks:  # doctest: +SKIP
+    ...     [len(block) for block in blocks]
+    [16000, 16000, 15840]
+    """
+    name = name or name_of(source)
     if not (math.isfinite(offset) and offset >= 0 and (duration is None or (math.isfinite(duration) and duration > 0))):
         raise AudioError(f"{name}: offset has to be zero or more seconds, and duration more than zero.")
-    span = Span(offset, duration)
-    with _open(source, name) as file:
-        try:
-            head = file.read(64)
-            if not head:
-                raise AudioError(f"{name} is empty (0 bytes): choose a file that holds a recording.")
-            demuxer = demuxer_of(head)
-            if demuxer:
-                mono, info = read_media(file, demuxer, span, name)
-            else:
-                mono, info = read_sndfile(whole(file, head, name), span, name)
-        except OSError as error:
-            raise AudioError(f"{name} cannot be read: {error.strerror or error}.") from error
-    return waveform_of(mono, info, rate, name)
+    check_wanted_rate(rate, name)
+    with ExitStack() as stack:
+        track = _open_track(stack, source, Span(offset, duration), name)
+        return Blocks(track, rate=rate, name=name, seconds=seconds, closing=stack.pop_all())
 
 
-def _name(source: object) -> str:
-    if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
-    if isinstance(source, bytes):
-        return "<bytes>"
-    name = getattr(source, "name", None)
-    if not isinstance(name, str):
-        return "standard input" if name == 0 else "<file>"
-    return "standard input" if name == "<stdin>" else name
-
-
-def _open(source: str | os.PathLike[str] | bytes | BinaryIO, name: str) -> BinaryIO:
-    """The recording as a seekable file at its beginning; pipes and the caller's own file objects are read to memory."""
-    if isinstance(source, bytes):
-        return io.BytesIO(source)
+def _open_track(stack: ExitStack, source: str | os.PathLike[str] | bytes | BinaryIO, span: Span, name: str) -> Track:
+    file = stack.enter_context(open_source(source, name))
     try:
-        if not isinstance(source, str | os.PathLike):
-            return io.BytesIO(source.read())
-        file = Path(source).open("rb")  # noqa: SIM115 - the caller closes it
-        if file.seekable():
-            return file
-        with file:
-            return io.BytesIO(file.read())
-    except FileNotFoundError as error:
-        raise AudioError(f"{name} does not exist: check the path.") from error
-    except IsADirectoryError as error:
-        raise AudioError(f"{name} is a directory: name one of the recordings in it.") from error
-    except PermissionError as error:
-        raise AudioError(f"{name} may not be read by this user: change its permissions.") from error
-    except (OSError, ValueError) as error:  # ValueError: a closed file, a null byte in a path
-        raise AudioError(f"{name} cannot be opened: {str(error).rstrip('.')}.") from error
+        head = file.read(64)
+        if not head:
+            raise AudioError(f"{name} is empty (0 bytes): choose a file that holds a recording.")
+        demuxer = demuxer_of(head)
+        if demuxer:
+            return stack.enter_context(open_media(file, demuxer, span, name))
+        return stack.enter_context(open_sndfile(whole(file, head, name), span, name))
+    except OSError as error:
+        raise AudioError(f"{name} cannot be read: {error.strerror or error}.") from error

@@ -65,14 +65,12 @@ def waveform_of(mono: np.ndarray, info: SourceInfo, rate: int, name: str) -> Wav
     """Return mono samples resampled to `rate`; `name` is what messages call them. Raises AudioError as `read` does."""
     if not len(mono):
         raise AudioError(f"{name} holds no samples: choose a recording with sound in it.")
-    _check_finite(mono, name)
+    check_finite(mono, name)
     if info.rate != rate:
         import soxr
 
-        if rate not in RATES:
-            raise AudioError(f"{name} cannot be resampled to {rate} Hz: choose a rate from 1000 to 768000.")
-        mono = soxr.resample(mono, info.rate, rate, quality="HQ")
-        _check_finite(mono, name)
+        check_wanted_rate(rate, name)
+        mono = check_finite(soxr.resample(mono, info.rate, rate, quality="HQ"), name)
     if not len(mono):
         raise AudioError(f"{name} is shorter than one sample at {rate} Hz: choose a longer recording.")
     return Waveform(np.ascontiguousarray(mono, dtype=np.float32), rate, info)
@@ -95,6 +93,19 @@ def check_header(rate: int, channels: int, name: str, hint: str = "") -> None:
         raise AudioError(f"{name} claims {channels} channels: use a recording with 1 to {MAX_CHANNELS}{hint}.")
 
 
+def check_wanted_rate(rate: int, name: str) -> None:
+    """Raise AudioError for a rate that nothing can be resampled to."""
+    if rate not in RATES:
+        raise AudioError(f"{name} cannot be resampled to {rate} Hz: choose a rate from 1000 to 768000.")
+
+
+def check_finite(mono: np.ndarray, name: str) -> np.ndarray:
+    """Return the samples. Raises AudioError for NaN and infinity."""
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{name} holds samples that are not numbers (NaN or infinity): export the recording again.")
+    return mono
+
+
 def _to_float(table: np.ndarray, name: str) -> np.ndarray:
     if table.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what does not fit float32 becomes infinity, which is refused later
@@ -104,8 +115,3 @@ def _to_float(table: np.ndarray, name: str) -> np.ndarray:
     half = 2.0 ** (8 * table.dtype.itemsize - 1)
     middle = half if table.dtype.kind == "u" else 0.0
     return ((table.astype(np.float64) - middle) / half).astype(np.float32)
-
-
-def _check_finite(mono: np.ndarray, name: str) -> None:
-    if not np.isfinite(mono).all():
-        raise AudioError(f"{name} holds samples that are not numbers (NaN or infinity): export the recording again.")

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.app import app
-from auricle.cli.terminal import Bar, Model, Threads, complain, load_recognizer, write_whole
+from auricle.cli.terminal import Bar, Beam, Model, NoLm, Threads, complain, load_recognizer, write_whole
 
 if TYPE_CHECKING:
     from auricle.manifest import Utterance
     from auricle.metrics import Rate
+    from auricle.recognizer import Recognizer
     from auricle.report import Report
 
 
@@ -29,6 +30,8 @@ def evaluate(
     ],
     model: Model = None,
     threads: Threads = None,
+    no_lm: NoLm = False,
+    beam: Beam = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON document.")] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Write a page with the errors, word by word.")
@@ -49,7 +52,7 @@ def evaluate(
     if len({path.resolve() for path in manifests}) < len(manifests):
         raise typer.BadParameter("a manifest is given twice: each counts once.", param_hint="--manifest")
     sets = {path: _spread(read_manifest(path), limit) for path in manifests}
-    reports = _reports(sets, model, threads)
+    reports = _reports(sets, load_recognizer(model, threads, no_lm=no_lm, beam=beam))
     pooled = _pooled(list(reports.values()))
     if report:
         from auricle.report import report_html
@@ -73,10 +76,9 @@ def _spread(utterances: list[Utterance], limit: int | None) -> list[Utterance]:
     return [utterances[index * len(utterances) // count] for index in range(count)]
 
 
-def _reports(sets: dict[Path, list[Utterance]], model: str | None, threads: int | None) -> dict[Path, Report]:
+def _reports(sets: dict[Path, list[Utterance]], recognizer: Recognizer) -> dict[Path, Report]:
     from auricle.evaluation import evaluate
 
-    recognizer = load_recognizer(model, threads)
     every = sum(len(utterances) for utterances in sets.values())
     reports: dict[Path, Report] = {}
     done = 0

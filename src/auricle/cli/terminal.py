@@ -22,18 +22,25 @@ Threads: TypeAlias = Annotated[
     int | None, typer.Option("--threads", min=1, metavar="N", help="Cores to use at most; default: all.")
 ]
 
+NoLm: TypeAlias = Annotated[bool, typer.Option("--no-lm", help="Decode without the bundle's language model.")]
+Beam: TypeAlias = Annotated[
+    int | None, typer.Option("--beam", min=1, metavar="N", help="Texts that a search keeps; default: the bundle's.")
+]
+
 
 def complain(message: str) -> None:
     """Say on standard error what went wrong, on one line."""
     typer.echo("auricle: " + " ".join(message.splitlines()), err=True)
 
 
-def load_recognizer(model: str | None, threads: int | None) -> Recognizer:
+def load_recognizer(
+    model: str | None, threads: int | None, *, no_lm: bool = False, beam: int | None = None
+) -> Recognizer:
     """Load a model. Raises BundleError naming it."""
     from auricle.recognizer import load
 
     try:
-        return load(model, threads=threads)
+        return load(model, threads=threads, language_model=not no_lm, beam=beam)
     except BundleError as error:
         raise BundleError(naming(model, error) if model else str(error)) from error
 

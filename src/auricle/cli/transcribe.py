@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from auricle.cli.app import app
-from auricle.cli.terminal import Bar, Model, Threads, complain, load_recognizer, naming, write_whole
+from auricle.cli.live import Line, Share
+from auricle.cli.terminal import Bar, Beam, Model, NoLm, Threads, complain, load_recognizer, naming, write_whole
 from auricle.errors import AudioError
 
 if TYPE_CHECKING:
-    from auricle.audio import Waveform
+    from auricle.audio import Blocks, Waveform
     from auricle.recognizer import Recognizer
     from auricle.transcript import Transcript
 
-    Outcome: TypeAlias = tuple[str, Transcript | AudioError]
+    Outcome: TypeAlias = tuple[str, Transcript | Blocks | AudioError]
 
 _STDIN = "-"
 _GROUP_SECONDS = 60.0  # short clips are recognised together, which takes half the time
 _GROUP_CLIPS = 16
-_LONG_SECONDS = 300.0  # from here on progress within a recording is worth what it costs
+_SHORT_SECONDS = 25.0  # what is longer, or may be, is recognised as it is decoded
 
 
 class Format(StrEnum):
@@ -36,11 +37,19 @@ class Format(StrEnum):
     JSON = "json"
     SRT = "srt"
     VTT = "vtt"
+    VTT_WORDS = "vtt-words"
     TSV = "tsv"
+    TEXTGRID = "textgrid"
+    CTM = "ctm"
+    STM = "stm"
+
+
+_ONE_AFTER_ANOTHER = frozenset({Format.TXT, Format.JSON, Format.CTM, Format.STM})
 
 
 @app.command()
 def transcribe(
+    *,
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings; - is standard input.")],
     format_: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.TXT,
     output_dir: Annotated[
@@ -51,44 +60,63 @@ def transcribe(
     ] = None,
     model: Model = None,
     threads: Threads = None,
+    no_lm: NoLm = False,
+    beam: Beam = None,
 ) -> None:
     """Write down what is said in recordings, of any length and in nearly any format.
 
-    Text goes to standard output: a line for each recording, with "FILE: " before it when there are several. With
-    several recordings, json is one document a line with a field "file" (JSON Lines); srt, vtt and tsv then need
+    Text goes to standard output: a line for each recording, with "FILE: " before it when there are several. That of a
+    long recording comes piece by piece; on a terminal each piece has a line. With several recordings, json is one
+    document a line with a field "file" (JSON Lines), ctm and stm name the file on each line, and the other formats need
     --output-dir.
+
+    txt, tsv and json hold the text, srt and vtt are captions (vtt-words with the time of each word), textgrid is for
+    Praat, ctm and stm are for NIST's sclite. json has the shape of OpenAI's verbose_json.
 
     A recording that cannot be read is reported on standard error, the others are done, and the exit code is 1.
     """
     paths = _output_paths(files, format_, output_dir)
-    recognizer = load_recognizer(model, threads)
+    recognizer = load_recognizer(model, threads, no_lm=no_lm, beam=beam)
+    several = len(files) > 1
     failed = False
     with Bar("loading") as bar:
-        for name, result in _outcomes(recognizer, files, bar):
-            bar.hide()
-            if isinstance(result, AudioError):
+        for index, (name, result) in enumerate(_outcomes(recognizer, files, bar)):
+            line = Line(name if several else None) if format_ is Format.TXT and not paths else None
+            try:
+                transcript = _finished(recognizer, result, Share(bar, name, index, len(files)), line)
+            except AudioError as error:
                 failed = True
-                complain(str(result))
-            elif paths:
-                write_whole(paths[name], _text(result, format_))
-            else:
-                typer.echo(_text(result, format_, name if len(files) > 1 else None), nl=False)
+                bar.hide()
+                complain(naming("standard input" if name == _STDIN else name, error))
+                continue
+            bar.hide()
+            if paths:
+                write_whole(paths[name], _text(transcript, format_, name))
+            elif line is None:
+                typer.echo(_text(transcript, format_, name, among_others=several), nl=False)
     if failed:
         raise typer.Exit(1)
 
 
 def _output_paths(files: Sequence[str], format_: Format, folder: Path | None) -> dict[str, Path]:
     """Return where each result goes, nothing if that is standard output. Raises BadParameter for what cannot work."""
+    from auricle import formats
+
     if files.count(_STDIN) > 1:
         raise typer.BadParameter("standard input (-) can be read only once.")
+    if folder is None and len(files) > 1 and format_ not in _ONE_AFTER_ANOTHER:
+        raise typer.BadParameter(f"{format_} of several recordings needs --output-dir.")
+    if folder is None and format_ not in {Format.CTM, Format.STM}:
+        return {}
+    ending = formats.suffix(format_)
+    paths = {name: (folder or Path()) / f"{_stem(name)}.{ending}" for name in files}
+    path, times = Counter(paths[name] for name in files).most_common(1)[0]
     if folder is None:
-        if len(files) > 1 and format_ not in {Format.TXT, Format.JSON}:
-            raise typer.BadParameter(f"{format_} of several recordings needs --output-dir.")
+        if times > 1:
+            raise typer.BadParameter(f"{times} of the recordings would be called {path.stem}: rename them.")
         return {}
     if folder.exists() and not folder.is_dir():
         raise typer.BadParameter(f"{folder} is not a directory: name another --output-dir.")
-    paths = {name: folder / f"{'stdin' if name == _STDIN else Path(name).stem}.{format_}" for name in files}
-    path, times = Counter(paths[name] for name in files).most_common(1)[0]
     if times > 1:
         raise typer.BadParameter(f"{times} of the recordings would be written to {path}: give them different names.")
     inputs = {Path(name).resolve() for name in files}
@@ -99,36 +127,45 @@ def _output_paths(files: Sequence[str], format_: Format, folder: Path | None) ->
     return paths
 
 
+def _stem(name: str) -> str:
+    return "stdin" if name == _STDIN else Path(name).stem
+
+
 def _outcomes(recognizer: Recognizer, files: Sequence[str], bar: Bar) -> Iterator[Outcome]:
-    """Yield each name with its transcript, or with why there is none, in the order given."""
+    """Yield each name, in the order given, with its transcript, a long recording to recognise, or why there is none."""
+    from auricle.audio import Waveform
+
     group: list[tuple[str, Waveform | AudioError]] = []
     seconds = 0.0
     for index, name in enumerate(files):
         bar.tell(index / len(files), name)
-        clip = _read(recognizer, name)
+        clip = _opened(recognizer, name)
+        if not isinstance(clip, AudioError | Waveform):
+            yield from _together(recognizer, group)
+            group, seconds = [], 0.0
+            yield name, clip
+            continue
         group.append((name, clip))
         seconds += 0.0 if isinstance(clip, AudioError) else clip.duration
-        if seconds < _GROUP_SECONDS and len(group) < _GROUP_CLIPS:
-            continue
-        if isinstance(clip, AudioError) or clip.duration < _LONG_SECONDS:
+        if seconds >= _GROUP_SECONDS or len(group) >= _GROUP_CLIPS:
             yield from _together(recognizer, group)
-        else:
-            yield from _together(recognizer, group[:-1])
-            yield name, _alone(recognizer, clip, bar, index / len(files), 1 / len(files))
-        group, seconds = [], 0.0
+            group, seconds = [], 0.0
     yield from _together(recognizer, group)
 
 
-def _read(recognizer: Recognizer, name: str) -> Waveform | AudioError:
-    shown = "standard input" if name == _STDIN else name
+def _opened(recognizer: Recognizer, name: str) -> Waveform | Blocks | AudioError:
+    """Return a short recording whole, and any other opened."""
     try:
         if name != _STDIN:
-            return recognizer.read(name)
-        if sys.stdin is None:
+            blocks = recognizer.open(name)
+        elif sys.stdin is None:
             raise AudioError("it is closed: pipe a recording into it.")
-        return recognizer.read(sys.stdin.buffer)
+        else:
+            blocks = recognizer.open(sys.stdin.buffer)
+        is_short = blocks.promised is not None and blocks.promised <= _SHORT_SECONDS
+        return recognizer.read(blocks) if is_short else blocks
     except AudioError as error:
-        return AudioError(naming(shown, error))
+        return error
 
 
 def _together(recognizer: Recognizer, group: Sequence[tuple[str, Waveform | AudioError]]) -> Iterator[Outcome]:
@@ -137,23 +174,52 @@ def _together(recognizer: Recognizer, group: Sequence[tuple[str, Waveform | Audi
         yield name, clip if isinstance(clip, AudioError) else next(transcripts)
 
 
-def _alone(recognizer: Recognizer, clip: Waveform, bar: Bar, done: float, share: float) -> Transcript:
+def _finished(
+    recognizer: Recognizer, result: Transcript | Blocks | AudioError, share: Share, line: Line | None
+) -> Transcript:
+    """Return the transcript, of a long recording after recognising it; print it where there is a line for it.
+
+    Raises AudioError where the recording does, which may be after some of its text.
+    """
+    from auricle.audio import Blocks
+
+    if isinstance(result, AudioError):
+        raise result
+    if isinstance(result, Blocks):
+        return _streamed(recognizer, result, share, line)
+    if line:
+        share.bar.hide()
+        line.add(result.text)
+        line.end(complete=True)
+    return result
+
+
+def _streamed(recognizer: Recognizer, blocks: Blocks, share: Share, line: Line | None) -> Transcript:
     from auricle.transcript import Transcript
 
     segments = []
-    for segment in recognizer.stream(clip):
-        segments.append(segment)
-        bar.tell(done + share * segment.end / clip.duration)
-    return Transcript(tuple(segments), clip.source, recognizer.bundle.name)
+    complete = False
+    try:
+        with blocks:
+            for segment in recognizer.stream(blocks):
+                segments.append(segment)
+                if line:
+                    share.bar.hide()
+                    line.add(segment.text)
+                share.tell(segment.end, blocks.promised)
+        complete = True
+    finally:
+        share.bar.hide()
+        if line:
+            line.end(complete=complete)
+    return Transcript(tuple(segments), blocks.source, recognizer.bundle.name)
 
 
-def _text(transcript: Transcript, format_: Format, name: str | None = None) -> str:
-    """Return what to write; with a `name`, on the one line that a result among others has."""
+def _text(transcript: Transcript, format_: Format, name: str, *, among_others: bool = False) -> str:
+    """Return what to write; as one line of several where the format is not one of lines."""
     from auricle import formats
 
-    text = formats.write(transcript, format_)
-    if name is None:
-        return text
-    if format_ is Format.JSON:
+    text = formats.write(transcript, format_, name=_stem(name))
+    if among_others and format_ is Format.JSON:
         return json.dumps({"file": name, **json.loads(text)}, ensure_ascii=False) + "\n"
-    return f"{name}: {text}"
+    return text
