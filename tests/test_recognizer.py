@@ -2,16 +2,18 @@
 
 import io
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 
 import auricle
 from auricle import audio
-from auricle.audio import Waveform
+from auricle.audio import Blocks, SourceInfo, Waveform
+from auricle.audio.track import Pieces, Track
 from auricle.errors import AudioError, BundleError
 from auricle.recognizer import Recognizer, _batches, _Window, load
 from auricle.transcript import Transcript
@@ -120,9 +122,74 @@ def test_a_long_recording_is_cut_into_windows_in_order(recognizer: Recognizer, l
 
 
 def test_a_stream_yields_the_segments_of_the_transcript(recognizer: Recognizer, long: Waveform) -> None:
-    segments = tuple(recognizer.stream(long))
-    transcript = recognizer.transcribe(long)
-    assert [(s.start, s.end, s.text) for s in segments] == [(s.start, s.end, s.text) for s in transcript.segments]
+    assert tuple(recognizer.stream(long)) == recognizer.transcribe(long).segments
+
+
+def test_a_long_file_an_array_and_a_pipe_are_one(recognizer: Recognizer, long: Waveform, tmp_path: Path) -> None:
+    gap = np.zeros(6 * 16_000, np.float32)
+    samples = np.concatenate([gap, long.samples, gap, long.samples, gap])
+    path = tmp_path / "long.wav"
+    soundfile.write(path, samples, 16_000, subtype="FLOAT")
+    expected = recognizer.transcribe(samples, sample_rate=16_000)
+    assert len(expected.segments) >= 4
+    with path.open("rb") as file:
+        for source in (path, file, recognizer.open(path)):
+            assert recognizer.transcribe(source).segments == expected.segments
+    assert recognizer.transcribe(path).source == SourceInfo("wav/pcm_f32", 16_000, 1, len(samples) / 16_000)
+
+
+def test_what_is_not_spoken_is_not_recognised(recognizer: Recognizer, long: Waveform) -> None:
+    gap = np.zeros(20 * 16_000, np.float32)
+    transcript = recognizer.transcribe(np.concatenate([gap, long.samples, gap]), sample_rate=16_000)
+    assert 19 < transcript.segments[0].start < 20.3
+    assert transcript.segments[-1].end < 20 + long.duration + 1
+    assert transcript.duration == pytest.approx(40 + long.duration)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1])
+def test_a_minute_of_silence_or_noise_says_nothing(recognizer: Recognizer, level: float) -> None:
+    noise = np.random.default_rng(0).normal(0, level, 60 * 16_000).astype(np.float32)
+    transcript = recognizer.transcribe(noise, sample_rate=16_000)
+    assert (transcript.segments, transcript.text, transcript.duration) == ((), "", 60.0)
+
+
+def test_a_recording_without_an_end_is_recognised_as_it_comes(recognizer: Recognizer, long: Waveform) -> None:
+    def endless() -> Pieces:
+        while True:
+            yield long.samples
+        return long.source
+
+    with Blocks(Track(16_000, None, endless()), rate=16_000, name="radio") as radio:
+        segments = list(islice(recognizer.stream(radio), 40))
+    assert segments[-1].end > 400
+    assert all(a.end <= b.start for a, b in pairwise(segments))
+    words = [word for segment in segments for word in segment.words]
+    assert all(a.end <= b.start + 1e-6 for a, b in pairwise(words))
+
+
+def test_damage_far_into_a_recording_is_told_after_what_comes_before(recognizer: Recognizer, long: Waveform) -> None:
+    def damaged() -> Pieces:
+        for _ in range(10):
+            yield long.samples
+        raise AudioError("radio is cut off.")
+
+    heard = []
+    with pytest.raises(AudioError, match="cut off"):
+        heard.extend(recognizer.stream(Blocks(Track(16_000, None, damaged()), rate=16_000, name="radio")))
+    assert heard[-1].end > 200
+
+
+def test_blocks_of_another_rate_are_refused(recognizer: Recognizer) -> None:
+    with audio.open_blocks(CLIP, rate=8_000) as blocks, pytest.raises(AudioError, match="8000 Hz, and the model hears"):
+        recognizer.transcribe(blocks)
+
+
+def test_many_long_ones_come_in_order_with_short_ones_and_empty_ones(recognizer: Recognizer, long: Waveform) -> None:
+    nothing = audio.from_array(np.zeros(30 * 16_000, np.float32), 16_000)
+    sources = [CLIP, nothing, long, nothing, nothing, CLIP, long, nothing]
+    texts = [transcript.text for transcript in recognizer.transcribe_many(sources)]
+    clip, speech = recognizer.transcribe(CLIP).text, recognizer.transcribe(long).text
+    assert texts == [clip, "", speech, "", "", clip, speech, ""]
 
 
 def test_silence_has_a_segment_and_no_words(recognizer: Recognizer) -> None:
@@ -146,8 +213,6 @@ def test_log_probs_cover_the_clip(recognizer: Recognizer) -> None:
 def test_a_hundredth_of_a_second_is_refused(recognizer: Recognizer, tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"^the recording: 0\.010 s is too short"):
         recognizer.transcribe(np.zeros(160, np.float32), sample_rate=16_000)
-    import soundfile
-
     soundfile.write(tmp_path / "blip.wav", np.zeros(160, np.float32), 16_000)
     with pytest.raises(AudioError, match=r"blip\.wav: 0\.010 s"):
         recognizer.transcribe(tmp_path / "blip.wav")

@@ -111,7 +111,7 @@ def test_results_come_before_everything_is_read(monkeypatch: pytest.MonkeyPatch)
         read.append(name)
         return Waveform(np.zeros(int(name), np.float32), 1, SourceInfo("array", 1, 1, float(name)))
 
-    recognizer: Any = SimpleNamespace(transcribe_many=iter)
+    recognizer: Any = SimpleNamespace(transcribe_many=lambda clips, hot_words: iter(clips))
     monkeypatch.setattr(transcribe, "_opened", fake_opened)
     for names, at_once in ((["40", "40", "1", "1"], 2), (["1"] * 40, 16)):
         read.clear()
@@ -288,7 +288,7 @@ def test_the_text_of_a_long_recording_comes_piece_by_piece(
     """Ctrl-C after the first segment: what was printed stands, and its line has an end."""
     segments = load(toy_bundle, threads=1).transcribe(long).segments
 
-    def stream(*_: object) -> Iterator[Segment]:
+    def stream(*_: object, **__: object) -> Iterator[Segment]:
         yield segments[0]
         raise KeyboardInterrupt
 
@@ -303,7 +303,7 @@ def test_ctrl_c_in_a_long_recording_leaves_no_file(
 ) -> None:
     segments = load(toy_bundle, threads=1).transcribe(long).segments
 
-    def stream(*_: object) -> Iterator[Segment]:
+    def stream(*_: object, **__: object) -> Iterator[Segment]:
         yield segments[0]
         raise KeyboardInterrupt
 

@@ -65,7 +65,7 @@ def test_speech_is_kept_and_what_is_between_goes(level: float, gap: str, detecto
     for start in (8.0, 16.0 + length):
         # The first word begins after a quarter of a second, and the last one ends as long before the end.
         assert is_kept(start + 0.25, start + length - 0.25, windows)
-    assert sum(end - start for start, end in windows) < 2 * length + 10
+    assert sum(end - start for start, end in windows) < 2 * length + 12  # of 24 s between, half at least
 
 
 @BOTH

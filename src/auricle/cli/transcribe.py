@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from auricle.cli.app import app
+from auricle.cli.hot_words import HotWord, HotWordsFile, read_hot_words
 from auricle.cli.live import Line, Share
 from auricle.cli.terminal import Bar, Beam, Model, NoLm, Threads, complain, load_recognizer, naming, write_whole
 from auricle.errors import AudioError
 
 if TYPE_CHECKING:
     from auricle.audio import Blocks, Waveform
+    from auricle.decoding import Phrases
     from auricle.recognizer import Recognizer
     from auricle.transcript import Transcript
 
@@ -62,6 +64,8 @@ def transcribe(
     threads: Threads = None,
     no_lm: NoLm = False,
     beam: Beam = None,
+    hot_word: HotWord = None,
+    hot_words: HotWordsFile = None,
 ) -> None:
     """Write down what is said in recordings, of any length and in nearly any format.
 
@@ -76,14 +80,15 @@ def transcribe(
     A recording that cannot be read is reported on standard error, the others are done, and the exit code is 1.
     """
     paths = _output_paths(files, format_, output_dir)
+    hot = read_hot_words(hot_word or (), hot_words)
     recognizer = load_recognizer(model, threads, no_lm=no_lm, beam=beam)
     several = len(files) > 1
     failed = False
     with Bar("loading") as bar:
-        for index, (name, result) in enumerate(_outcomes(recognizer, files, bar)):
+        for index, (name, result) in enumerate(_outcomes(recognizer, files, bar, hot)):
             line = Line(name if several else None) if format_ is Format.TXT and not paths else None
             try:
-                transcript = _finished(recognizer, result, Share(bar, name, index, len(files)), line)
+                transcript = _finished(recognizer, result, Share(bar, name, index, len(files)), line, hot)
             except AudioError as error:
                 failed = True
                 bar.hide()
@@ -131,7 +136,7 @@ def _stem(name: str) -> str:
     return "stdin" if name == _STDIN else Path(name).stem
 
 
-def _outcomes(recognizer: Recognizer, files: Sequence[str], bar: Bar) -> Iterator[Outcome]:
+def _outcomes(recognizer: Recognizer, files: Sequence[str], bar: Bar, hot: Phrases = ()) -> Iterator[Outcome]:
     """Yield each name, in the order given, with its transcript, a long recording to recognise, or why there is none."""
     from auricle.audio import Waveform
 
@@ -141,16 +146,16 @@ def _outcomes(recognizer: Recognizer, files: Sequence[str], bar: Bar) -> Iterato
         bar.tell(index / len(files), name)
         clip = _opened(recognizer, name)
         if not isinstance(clip, AudioError | Waveform):
-            yield from _together(recognizer, group)
+            yield from _together(recognizer, group, hot)
             group, seconds = [], 0.0
             yield name, clip
             continue
         group.append((name, clip))
         seconds += 0.0 if isinstance(clip, AudioError) else clip.duration
         if seconds >= _GROUP_SECONDS or len(group) >= _GROUP_CLIPS:
-            yield from _together(recognizer, group)
+            yield from _together(recognizer, group, hot)
             group, seconds = [], 0.0
-    yield from _together(recognizer, group)
+    yield from _together(recognizer, group, hot)
 
 
 def _opened(recognizer: Recognizer, name: str) -> Waveform | Blocks | AudioError:
@@ -168,14 +173,17 @@ def _opened(recognizer: Recognizer, name: str) -> Waveform | Blocks | AudioError
         return error
 
 
-def _together(recognizer: Recognizer, group: Sequence[tuple[str, Waveform | AudioError]]) -> Iterator[Outcome]:
-    transcripts = recognizer.transcribe_many(clip for _, clip in group if not isinstance(clip, AudioError))
+def _together(
+    recognizer: Recognizer, group: Sequence[tuple[str, Waveform | AudioError]], hot: Phrases
+) -> Iterator[Outcome]:
+    clips = (clip for _, clip in group if not isinstance(clip, AudioError))
+    transcripts = recognizer.transcribe_many(clips, hot_words=hot)
     for name, clip in group:
         yield name, clip if isinstance(clip, AudioError) else next(transcripts)
 
 
 def _finished(
-    recognizer: Recognizer, result: Transcript | Blocks | AudioError, share: Share, line: Line | None
+    recognizer: Recognizer, result: Transcript | Blocks | AudioError, share: Share, line: Line | None, hot: Phrases
 ) -> Transcript:
     """Return the transcript, of a long recording after recognising it; print it where there is a line for it.
 
@@ -186,7 +194,7 @@ def _finished(
     if isinstance(result, AudioError):
         raise result
     if isinstance(result, Blocks):
-        return _streamed(recognizer, result, share, line)
+        return _streamed(recognizer, result, share, line, hot)
     if line:
         share.bar.hide()
         line.add(result.text)
@@ -194,14 +202,14 @@ def _finished(
     return result
 
 
-def _streamed(recognizer: Recognizer, blocks: Blocks, share: Share, line: Line | None) -> Transcript:
+def _streamed(recognizer: Recognizer, blocks: Blocks, share: Share, line: Line | None, hot: Phrases) -> Transcript:
     from auricle.transcript import Transcript
 
     segments = []
     complete = False
     try:
         with blocks:
-            for segment in recognizer.stream(blocks):
+            for segment in recognizer.stream(blocks, hot_words=hot):
                 segments.append(segment)
                 if line:
                     share.bar.hide()

@@ -1,0 +1,46 @@
+"""Hot words from the command line to the text."""
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+pytestmark = pytest.mark.needs_embedded_model
+
+
+def test_a_hot_word_changes_the_text_of_a_clip_and_a_stream(auricle: Run, clips: Path, tmp_path: Path) -> None:
+    clip = clips / "austen-0880.flac"
+    before = auricle("transcribe", clip).out
+    assert "zyxomma" not in before
+    words = tmp_path / "words.txt"
+    words.write_text("zyxomma\t50\n\nMansfield\n")
+    for arguments in (("--hot-words", words), ("--hot-words", words, "--no-lm")):
+        after = auricle("transcribe", clip, *arguments)
+        assert (after.code, after.err) == (0, "")
+        assert "zyxomma" in after.out  # an absurd reward makes the model hear an absurd word
+
+
+def test_what_is_said_is_not_lost_by_hot_words_that_are_not(auricle: Run, clips: Path) -> None:
+    clip = clips / "austen-0880.flac"
+    plain = auricle("transcribe", clip, "--beam", "64").out
+    assert auricle("transcribe", clip, "--beam", "64", "--hot-word", "Xylographer's Quizzical Jubilee").out == plain
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"fine\nR2D2\n", "hot word 'R2D2' cannot be written in the model's alphabet"),
+        (b"fine\tvery\n", "line 1: 'very' is not a reward: give a number"),
+        (b"\xff\xfe", "cannot read the hot words"),
+    ],
+)
+def test_what_is_no_hot_word_is_one_sentence(
+    auricle: Run, clips: Path, tmp_path: Path, content: bytes, message: str
+) -> None:
+    words = tmp_path / "words.txt"
+    words.write_bytes(content)
+    result = auricle("transcribe", clips / "austen-0880.flac", "--hot-words", words)
+    assert result.code == 1
+    assert message in result.err
+    assert result.out == ""
