@@ -147,9 +147,7 @@ def main() -> None:
         seconds,
     )
     rare = {
-        word
-        for word in said
-        if word not in model.ids or (len(word) > 3 and model.unigrams[model.ids[word]] < RARE)
+        word for word in said if word not in model.ids or (len(word) > 3 and model.unigrams[model.ids[word]] < RARE)
     }
     hot = sorted(rare)
     texts = measure(

@@ -152,7 +152,7 @@ def main() -> None:
             counts = " + ".join(f"{count:,}" for count in model.trie.counts)
             print(f"{name}: {seconds:.1f} s, {peak:.0f} MB ({base:.0f} MB before), {counts} n-grams")
             print(
-                f"{name}: perplexity {report.known_perplexity:.1f}, {100 * report.oov_rate:.2f} % of words unknown and left out"
+                f"{name}: perplexity {report.known_perplexity:.1f}, without {100 * report.oov_rate:.2f} % unknown words"
             )
         arpa = Path(folder) / "auricle.arpa"
         model = NgramModel(read_arpa(arpa))

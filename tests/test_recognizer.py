@@ -2,7 +2,7 @@
 
 import io
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice, pairwise
+from itertools import islice, pairwise, repeat
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,8 @@ from auricle import audio
 from auricle.audio import Blocks, SourceInfo, Waveform
 from auricle.audio.track import Pieces, Track
 from auricle.errors import AudioError, BundleError
-from auricle.recognizer import Recognizer, _batches, _Window, load
-from auricle.transcript import Transcript
+from auricle.recognizer import Recognizer, Source, _batches, _Window, load
+from auricle.transcript import Segment, Transcript
 
 CLIPS = sorted((Path(__file__).parent / "clips").glob("*.flac"))
 CLIP = CLIPS[2]
@@ -155,8 +155,7 @@ def test_a_minute_of_silence_or_noise_says_nothing(recognizer: Recognizer, level
 
 def test_a_recording_without_an_end_is_recognised_as_it_comes(recognizer: Recognizer, long: Waveform) -> None:
     def endless() -> Pieces:
-        while True:
-            yield long.samples
+        yield from repeat(long.samples)
         return long.source
 
     with Blocks(Track(16_000, None, endless()), rate=16_000, name="radio") as radio:
@@ -173,7 +172,7 @@ def test_damage_far_into_a_recording_is_told_after_what_comes_before(recognizer:
             yield long.samples
         raise AudioError("radio is cut off.")
 
-    heard = []
+    heard: list[Segment] = []
     with pytest.raises(AudioError, match="cut off"):
         heard.extend(recognizer.stream(Blocks(Track(16_000, None, damaged()), rate=16_000, name="radio")))
     assert heard[-1].end > 200
@@ -186,7 +185,7 @@ def test_blocks_of_another_rate_are_refused(recognizer: Recognizer) -> None:
 
 def test_many_long_ones_come_in_order_with_short_ones_and_empty_ones(recognizer: Recognizer, long: Waveform) -> None:
     nothing = audio.from_array(np.zeros(30 * 16_000, np.float32), 16_000)
-    sources = [CLIP, nothing, long, nothing, nothing, CLIP, long, nothing]
+    sources: list[Source] = [CLIP, nothing, long, nothing, nothing, CLIP, long, nothing]
     texts = [transcript.text for transcript in recognizer.transcribe_many(sources)]
     clip, speech = recognizer.transcribe(CLIP).text, recognizer.transcribe(long).text
     assert texts == [clip, "", speech, "", "", clip, speech, ""]

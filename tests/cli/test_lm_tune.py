@@ -49,7 +49,7 @@ def test_it_finds_weights_that_help_and_makes_them_the_bundles_own(
         (("--output", "/proc/x.auricle"), 1, "/proc/x.auricle cannot be written"),
     ],
 )
-def test_what_cannot_be_tuned_is_one_sentence(
+def test_what_cannot_be_tuned_is_one_sentence(  # noqa: PLR0917
     auricle: Run, clips: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     filled = [argument.format(tmp=tmp_path) for argument in arguments]

@@ -22,7 +22,7 @@ def noise(seconds: float, slope: float = 0.0, level: float = 0.05, seed: int = 0
     spectrum = np.fft.rfft(np.random.default_rng(seed).normal(0, 1, 1 << 18))
     spectrum[1:] /= np.arange(1, len(spectrum)) ** (slope / 2)
     sound = np.resize(np.fft.irfft(spectrum), count)
-    return (level * sound / sound.std()).astype(np.float32)
+    return np.asarray(level * sound / sound.std(), np.float32)
 
 
 def chords(seconds: float, level: float = 0.05, seed: int = 0) -> Array:
@@ -40,7 +40,7 @@ def chords(seconds: float, level: float = 0.05, seed: int = 0) -> Array:
         parts.append(np.sum(tones, axis=0) * np.minimum(time / 0.02, 1) * np.exp(-random.uniform(0.3, 3) * time))
         left -= len(time)
     sound = np.concatenate(parts)
-    return (level * sound / sound.std()).astype(np.float32) + noise(seconds, 1.0, level / 20, seed)[: len(sound)]
+    return np.asarray(level * sound / sound.std(), np.float32) + noise(seconds, 1.0, level / 20, seed)[: len(sound)]
 
 
 def in_blocks(samples: Array, seconds: float = 10.0, rate: int = RATE) -> list[Array]:

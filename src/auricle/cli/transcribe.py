@@ -109,19 +109,17 @@ def _output_paths(files: Sequence[str], format_: Format, folder: Path | None) ->
 
     if files.count(_STDIN) > 1:
         raise typer.BadParameter("standard input (-) can be read only once.")
-    if folder is None and len(files) > 1 and format_ not in _ONE_AFTER_ANOTHER:
-        raise typer.BadParameter(f"{format_} of several recordings needs --output-dir.")
-    if folder is None and format_ not in {Format.CTM, Format.STM}:
-        return {}
-    ending = formats.suffix(format_)
-    paths = {name: (folder or Path()) / f"{_stem(name)}.{ending}" for name in files}
-    path, times = Counter(paths[name] for name in files).most_common(1)[0]
     if folder is None:
-        if times > 1:
-            raise typer.BadParameter(f"{times} of the recordings would be called {path.stem}: rename them.")
+        if len(files) > 1 and format_ not in _ONE_AFTER_ANOTHER:
+            raise typer.BadParameter(f"{format_} of several recordings needs --output-dir.")
+        stem, times = Counter(map(_stem, files)).most_common(1)[0]
+        if times > 1 and format_ in {Format.CTM, Format.STM}:
+            raise typer.BadParameter(f"{times} of the recordings would be called {stem}: give them different names.")
         return {}
     if folder.exists() and not folder.is_dir():
         raise typer.BadParameter(f"{folder} is not a directory: name another --output-dir.")
+    paths = {name: folder / f"{_stem(name)}.{formats.suffix(format_)}" for name in files}
+    path, times = Counter(paths[name] for name in files).most_common(1)[0]
     if times > 1:
         raise typer.BadParameter(f"{times} of the recordings would be written to {path}: give them different names.")
     inputs = {Path(name).resolve() for name in files}
