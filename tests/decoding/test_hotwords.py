@@ -25,13 +25,13 @@ def earned(automaton: HotWords, text: str, alphabet: Alphabet) -> float:
 
 @given(PHRASES, st.text("ab ", max_size=14).map(lambda text: " ".join(text.split())))
 def test_a_text_earns_the_reward_of_each_whole_phrase_in_it(phrase: str, text: str) -> None:
-    automaton = hot_words(((phrase, 6.0),), AB)
+    automaton = hot_words({phrase: 6.0}, AB)
     times = len(re.findall(f"(?= {phrase} )", f" {text} "))
     assert earned(automaton, text, AB) == pytest.approx(6.0 * times, abs=1e-4)
 
 
 def test_a_beginning_earns_its_share_and_pays_it_back() -> None:
-    automaton = hot_words((("abba", 8.0),), AB)
+    automaton = hot_words({"abba": 8.0}, AB)
     node, steps = automaton.start, []
     for token in AB.encode("abb a"):
         steps.append(float(automaton.reward[node, token]))
@@ -40,7 +40,7 @@ def test_a_beginning_earns_its_share_and_pays_it_back() -> None:
 
 
 def test_phrases_inside_phrases_are_all_paid() -> None:
-    automaton = hot_words((("new york", 4.0), ("york", 2.0)), ENGLISH)
+    automaton = hot_words({"new york": 4.0, "york": 2.0}, ENGLISH)
     assert earned(automaton, "york", ENGLISH) == pytest.approx(2.0)
     assert earned(automaton, "new york", ENGLISH) >= 4.0
     assert earned(automaton, "new yorker", ENGLISH) == pytest.approx(0.0)

@@ -7,8 +7,9 @@ All beams take a step at once, as rows of arrays; a text is one beam, however ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from auricle.alphabet import BLANK, Alphabet
 from auricle.decoding.alignment import align
-from auricle.decoding.hotwords import HotWords, hot_words, rewards
+from auricle.decoding.hotwords import DEFAULT_BOOST, HotWords, hot_words, rewards
 from auricle.decoding.lexicon import ROOT, Ids, Lexicon
 from auricle.decoding.ngram import NgramModel
 from auricle.decoding.types import Hypothesis, Phrases
@@ -60,6 +61,8 @@ class BeamDecoder:
         self._alphabet = alphabet
         self.options = options or BeamOptions()
         self._fusion = None if language_model is None else _Fusion(language_model, alphabet, self.options)
+        # The same hot words come with clip after clip, and take longer to make ready than to use.
+        self._compiled = lru_cache(maxsize=8)(self._compile)
 
     def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
         """Return up to `nbest` hypotheses for log_probs [frames, tokens], best first.
@@ -81,11 +84,15 @@ class BeamDecoder:
     def _automaton(self, phrases: Phrases) -> HotWords | None:
         if not phrases:
             return None
-        whole = rewards(phrases, self._alphabet)
+        return self._compiled(tuple(phrases.items()) if isinstance(phrases, Mapping) else tuple(phrases))
+
+    def _compile(self, phrases: tuple[str, ...] | tuple[tuple[str, float], ...]) -> HotWords:
+        given = [phrase if isinstance(phrase, tuple) else (phrase, DEFAULT_BOOST) for phrase in phrases]
+        whole = rewards(dict(given), self._alphabet)
         if self._fusion:
             # A hot word is worth saying even where the language model has never seen it.
             whole = {phrase: reward + self._fusion.amends(phrase.split()) for phrase, reward in whole.items()}
-        return hot_words(tuple(sorted(whole.items())), self._alphabet)
+        return hot_words(whole, self._alphabet)
 
     def _hypothesis(self, log_probs: Array, tokens: tuple[int, ...], score: float) -> Hypothesis:
         path = align(log_probs, tokens)

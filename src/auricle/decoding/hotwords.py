@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from functools import lru_cache
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from auricle.decoding.types import Phrases
 from auricle.errors import AuricleError
 from auricle.features import Array
 
-DEFAULT_BOOST = 1.5
+DEFAULT_BOOST = 0.8
 """Natural-log score for each character of a hot phrase."""
 
 
@@ -68,10 +67,9 @@ class HotWords:
         self.ending: Array = self.reward[:, space] - held[after]
 
 
-@lru_cache(maxsize=16)
-def hot_words(phrases: tuple[tuple[str, float], ...], alphabet: Alphabet) -> HotWords:
+def hot_words(phrases: Mapping[str, float], alphabet: Alphabet) -> HotWords:
     """Return the automaton of phrases with their rewards. Raises AuricleError naming one the alphabet cannot write."""
-    spelled = {tuple(alphabet.encode(_normalised(phrase, alphabet))): reward for phrase, reward in phrases}
+    spelled = {tuple(alphabet.encode(_normalised(phrase, alphabet))): reward for phrase, reward in phrases.items()}
     return HotWords(spelled, alphabet.encode(" ")[0], alphabet.tokens)
 
 
