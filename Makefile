@@ -21,6 +21,7 @@ check: .venv/all  ## formatting, lint, types, import contracts, secrets of this 
 
 docs: .venv/all  ## regenerate the figures and tables that docs/ shows
 	$(BIN)/python benchmarks/audio_formats.py --markdown docs/audio-formats.md
+	$(BIN)/python benchmarks/output_formats.py --markdown docs/formats.md
 	$(BIN)/auricle inspect tests/clips/austen-0880.flac --output docs/inspect-austen-0880.html
 
 bench: .venv/all  ## the rows of RESULTS.md
@@ -43,5 +44,5 @@ clean:
 
 .venv/all: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) "$$(sed -n 's/^torch/torch/p' constraints.txt)"
-	$(PIP) -e ".[media,train]" --group dev
+	$(PIP) -e ".[media,train,serve]" --group dev
 	touch $@ .venv/base

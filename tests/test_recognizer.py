@@ -168,14 +168,14 @@ def test_a_recording_without_an_end_is_recognised_as_it_comes(recognizer: Recogn
 
 def test_damage_far_into_a_recording_is_told_after_what_comes_before(recognizer: Recognizer, long: Waveform) -> None:
     def damaged() -> Pieces:
-        for _ in range(10):
+        for _ in range(2):
             yield long.samples
         raise AudioError("radio is cut off.")
 
     heard: list[Segment] = []
     with pytest.raises(AudioError, match="cut off"):
         heard.extend(recognizer.stream(Blocks(Track(16_000, None, damaged()), rate=16_000, name="radio")))
-    assert heard[-1].end > 200
+    assert heard[-1].end > 60
 
 
 def test_blocks_of_another_rate_are_refused(recognizer: Recognizer) -> None:

@@ -250,17 +250,23 @@ def _check_length(seconds: float, name: str) -> None:
 
 
 def _ahead(windows: Iterable[_Window]) -> Iterator[list[_Window]]:
-    """Gather as many windows as are recognised before anything after them is read."""
+    """Gather as many windows as are recognised before anything after them is read, or before it turns out damaged."""
     gathered: list[_Window] = []
     seconds = 0.0
-    for window in windows:
-        gathered.append(window)
-        seconds += window.end - window.start
-        if len(gathered) >= _WINDOWS_AHEAD or seconds >= _SECONDS_AHEAD:
-            yield gathered
-            gathered, seconds = [], 0.0
+    damage: AudioError | None = None
+    try:
+        for window in windows:
+            gathered.append(window)
+            seconds += window.end - window.start
+            if len(gathered) >= _WINDOWS_AHEAD or seconds >= _SECONDS_AHEAD:
+                yield gathered
+                gathered, seconds = [], 0.0
+    except AudioError as error:
+        damage = error
     if gathered:
         yield gathered
+    if damage:
+        raise damage
 
 
 def _batches(windows: Iterable[_Window], hop_seconds: float) -> Iterator[list[_Window]]:

@@ -314,6 +314,23 @@ def test_ctrl_c_in_a_long_recording_leaves_no_file(
     assert not list(tmp_path.rglob("*.partial"))
 
 
+def test_ctrl_c_as_users_press_it_leaves_the_text_so_far(toy_bundle: Path, tmp_path: Path, clips: Path) -> None:
+    speech = np.concatenate([soundfile.read(path)[0] for path in sorted(clips.glob("*.flac"))])
+    path = sound(tmp_path / "hour.wav", np.tile(speech, 40))  # 16 minutes: several times as far as is looked ahead
+    command = [str(SCRIPT), "transcribe", str(path), "--model", str(toy_bundle), "--threads", "1"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+    assert running.stdout is not None
+    first = running.stdout.read(1)
+    running.send_signal(signal.SIGINT)
+    rest, err = running.communicate(timeout=60)
+    text = load(toy_bundle, threads=1).transcribe(path).text
+    assert (running.returncode, err) == (130, b"auricle: interrupted.\n")
+    so_far = (first + rest).decode()
+    assert so_far.endswith("\n")
+    assert text.startswith(so_far[:-1])
+    assert len(so_far) < len(text)
+
+
 def test_a_long_recording_damaged_at_its_end_is_reported_after_its_text(
     auricle: Run, toy_bundle: Path, long: Path, texts: dict[str, str]
 ) -> None:
@@ -322,7 +339,9 @@ def test_a_long_recording_damaged_at_its_end_is_reported_after_its_text(
     good, bad = next(iter(texts)), sound(long.with_name("bad.wav"), samples, "FLOAT")
     result = auricle("transcribe", bad, good, "--model", toy_bundle, "--threads", 1)
     assert result.code == 1
-    assert result.out.endswith(f"{good}: {texts[good]}\n")
+    text = load(toy_bundle, threads=1).transcribe(long).segments[0].text
+    assert result.out.startswith(f"{bad}: {text} ")
+    assert result.out.endswith(f"\n{good}: {texts[good]}\n")
     assert result.err.startswith(f"auricle: {bad} holds samples that are not numbers")
     assert result.err.count("\n") == 1
 
@@ -337,7 +356,8 @@ def test_on_a_terminal_each_piece_of_a_long_text_has_a_line(
     monkeypatch.setenv("COLUMNS", "100")
     assert auricle("transcribe", long, "--model", toy_bundle, "--threads", 1).code == 0
     expected = [segment.text for segment in load(toy_bundle, threads=1).transcribe(long).segments if segment.words]
-    assert out.getvalue().splitlines() == expected
+    # Each line has its end at once: the bar would be drawn over one that has not.
+    assert [piece for piece in out.written if piece] == [f"{text}\n" for text in expected]
     assert "of 1:29" in err.getvalue()
 
 
@@ -350,6 +370,14 @@ def test_ctm_of_several_names_them(auricle: Run, toy_bundle: Path, texts: dict[s
 
 
 class Terminal(io.StringIO):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.written.append(text)
+        return super().write(text)
+
     def isatty(self) -> bool:
         return True
 

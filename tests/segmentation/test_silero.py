@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sounds import RATE, in_blocks
 
+from auricle.errors import AuricleError
 from auricle.segmentation import SileroDetector, SpectralDetector, best_detector
 from auricle.segmentation.silero import _installed
 
@@ -95,10 +96,36 @@ def test_the_file_is_found_without_importing_the_package(network: Path, monkeypa
     assert "silero_vad" not in sys.modules
 
 
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vad.onnx"
+    path.write_bytes(b"no network")
+    with pytest.raises(AuricleError, match=r"vad\.onnx cannot be loaded .*: install silero-vad again\.$"):
+        SileroDetector(path)
+    path.write_bytes(sum_of_two())
+    with pytest.raises(AuricleError, match=r"vad\.onnx is not a network of silero-vad"):
+        SileroDetector(path)
+
+
+def sum_of_two() -> bytes:
+    """A network with other inputs: the sum of two numbers."""
+    onnx = pytest.importorskip("onnx")
+    helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
+    values = [helper.make_tensor_value_info(name, float32, [1]) for name in "abc"]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "sum", values[:2], values[2:])
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+    return bytes(content)
+
+
 @pytest.mark.usefixtures("clean")
-def test_a_package_without_the_file_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "silero_vad").mkdir()
+@pytest.mark.parametrize("content", [None, b"of another version"])
+def test_a_package_without_the_file_is_as_good_as_none(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "silero_vad" / "data"
+    data.mkdir(parents=True)
     (tmp_path / "silero_vad" / "__init__.py").touch()
+    if content:
+        (data / "silero_vad_16k_sequence.onnx").write_bytes(content)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
     assert isinstance(best_detector(RATE), SpectralDetector)

@@ -191,7 +191,7 @@ def test_a_second_classifier_teaches_the_layers_below_it_and_changes_no_result()
     _, early, _ = network.both(features, lengths)
     assert early is not None
     torch.testing.assert_close(early.exp().sum(-1), torch.ones(early.shape[:2]))
-    early[:, :, 1].sum().backward()
+    torch.autograd.backward(early[:, :, 1].sum())
     assert network.convolution.weight.grad is not None
     assert all(parameter.grad is None for parameter in network.recurrent[1].parameters())
     assert network.eval().both(features, lengths)[1] is None

@@ -15,7 +15,19 @@ from auricle import __version__
 from auricle.cli.terminal import complain
 from auricle.errors import AuricleError
 
-_COMMANDS = ("transcribe", "align", "evaluate", "inspect", "train", "export", "lm", "lm_build", "lm_tune", "model")
+_COMMANDS = (
+    "transcribe",
+    "align",
+    "evaluate",
+    "inspect",
+    "train",
+    "export",
+    "lm",
+    "lm_build",
+    "lm_tune",
+    "model",
+    "serve",
+)
 _INTERRUPTED = 128 + 2  # what a shell says of a program that SIGINT ended
 _PIPE_CLOSED = 128 + 13
 

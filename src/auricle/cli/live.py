@@ -21,18 +21,21 @@ class Line:
     def __init__(self, name: str | None) -> None:
         self._before = f"{name}: " if name else ""
         self._begun = False
+        self._is_shown = sys.stdout.isatty()
 
     def add(self, text: str) -> None:
         """Print a piece, at once. An empty one is nothing."""
         if text:
-            typer.echo(self._before + text, nl=False)
-            self._begun, self._before = True, "\n" if sys.stdout.isatty() else " "
+            piece = self._before + text
+            # First, as Ctrl-C may come while it is printed, and the line has to have its end all the same.
+            self._begun, self._before = True, "" if self._is_shown else " "
+            typer.echo(piece, nl=self._is_shown)
 
     def end(self, *, complete: bool) -> None:
         """Print the end of the line; of a recording without text an empty line if it is `complete`, and else none."""
-        if complete and not self._begun:
-            typer.echo(self._before, nl=False)
-        if complete or self._begun:
+        if not self._begun and complete:
+            typer.echo(self._before)
+        elif self._begun and not self._is_shown:
             typer.echo()
 
 

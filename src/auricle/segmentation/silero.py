@@ -5,6 +5,7 @@ Its package asks for PyTorch, its ONNX file does not: only the file is used, the
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from auricle.errors import AuricleError
 from auricle.features import Array
 from auricle.segmentation.spectral import Flags
 
@@ -25,17 +27,26 @@ _SPEECH = 0.3  # of a probability; 0.5 is its authors' choice, but what is misse
 
 
 class SileroDetector:
-    """Tells speech, at 16 kHz, with silero-vad's network in the ONNX file at `path`."""
+    """Tells speech, at 16 kHz, with silero-vad's network in the ONNX file at `path`.
+
+    Raises AuricleError for a file that is not that network.
+    """
 
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            raise AuricleError(f"{path} cannot be loaded ({reason}): install silero-vad again.") from error
+        if {value.name for value in self._session.get_inputs()} != {"input", "h", "c"}:
+            raise AuricleError(f"{path} is not a network of silero-vad that auricle knows: install version 6.2.3.")
 
     @staticmethod
     def installed(rate: int) -> SileroDetector | None:
-        """Return the detector where silero-vad is installed and the rate is the one it knows."""
+        """Return the detector where a silero-vad that can be read is installed, and the rate is the one it knows."""
         return _installed() if rate == _RATE else None
 
     def listen(self, rate: int) -> _Silero:
@@ -75,5 +86,6 @@ def _installed() -> SileroDetector | None:
     for folder in (package.submodule_search_locations or ()) if package else ():
         path = Path(folder) / _FILE
         if path.is_file():
-            return SileroDetector(path)
+            with suppress(AuricleError):  # of another version: our own detector will do
+                return SileroDetector(path)
     return None

@@ -1,0 +1,164 @@
+// The page at /: one recording at a time, from choosing it to reading it.
+
+import { config, transcribe } from "./api.js";
+import { saved } from "./captions.js";
+import { install, show } from "./player.js";
+import { record } from "./record.js";
+
+const byId = (id) => document.getElementById(id);
+let server = { needs_key: false, takes_containers: false };
+let chosen = null; // { blob, name }
+let transcript = null;
+let recording = null;
+let busy = null; // the AbortController of what is under way
+
+function say(text) {
+  byId("status").textContent = text;
+}
+
+function complain(error) {
+  byId("error").hidden = !error;
+  byId("error").textContent = error ? error.message : "";
+}
+
+function choose(blob, name) {
+  chosen = { blob, name };
+  byId("chosen").textContent = name;
+  complain(null);
+  say(`${name} (${size(blob.size)}) is ready: submit it.`);
+  refresh();
+}
+
+function size(bytes) {
+  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function refresh() {
+  byId("submit").disabled = !chosen || Boolean(busy) || Boolean(recording);
+  byId("record").disabled = Boolean(busy);
+  byId("file").disabled = Boolean(busy) || Boolean(recording);
+  byId("cancel").hidden = !busy;
+}
+
+async function submit(event) {
+  event.preventDefault();
+  if (!chosen || busy) return;
+  const { blob, name } = chosen;
+  busy = new AbortController();
+  complain(null);
+  refresh();
+  const bar = byId("progress");
+  bar.hidden = false;
+  const started = performance.now();
+  let ticking = null;
+  try {
+    if (blob.size > server.max_bytes) throw new Error(`${name} is too large: ${size(server.max_bytes)} is the most.`);
+    const progress = (share) => {
+      if (share !== null) {
+        bar.value = share;
+        say(`Sending ${name}: ${Math.round(share * 100)} %`);
+      } else if (!ticking) {
+        bar.removeAttribute("value");
+        const tick = () => say(`Recognising … ${Math.round((performance.now() - started) / 1000)} s`);
+        tick();
+        ticking = setInterval(tick, 1000);
+      }
+    };
+    const options = { name, prompt: byId("prompt").value, key: byId("key").value, signal: busy.signal, progress };
+    transcript = await transcribe(blob, options);
+    byId("result").hidden = false;
+    show(transcript, blob);
+    say(`${transcript.words.length} words in ${((performance.now() - started) / 1000).toFixed(1)} s.`);
+    byId("result-title").focus();
+  } catch (error) {
+    say("");
+    if (error.status === 401) {
+      byId("key-field").hidden = false;
+      byId("more").open = true;
+      byId("key").focus();
+    }
+    if (error.name === "AbortError") say("Cancelled.");
+    else complain(error);
+  } finally {
+    clearInterval(ticking);
+    bar.hidden = true;
+    busy = null;
+    refresh();
+  }
+}
+
+async function toggleRecording() {
+  const button = byId("record");
+  complain(null);
+  try {
+    if (recording) {
+      const { stop } = recording;
+      clearInterval(recording.ticking);
+      recording = null;
+      const { blob, name } = await stop();
+      choose(blob, name);
+    } else {
+      const started = await record({ takesContainers: server.takes_containers });
+      const since = performance.now();
+      const tick = () => say(`Recording … ${Math.round((performance.now() - since) / 1000)} s`);
+      recording = { ...started, ticking: setInterval(tick, 1000) };
+      tick();
+    }
+  } catch (error) {
+    recording = null;
+    say("");
+    complain(error);
+  }
+  button.setAttribute("aria-pressed", String(Boolean(recording)));
+  button.textContent = recording ? "Stop recording" : "Record";
+  refresh();
+}
+
+async function copy() {
+  try {
+    await navigator.clipboard.writeText(transcript.text);
+    say("Copied.");
+  } catch {
+    complain(new Error("The browser did not allow copying: select the text instead."));
+  }
+}
+
+function save(kind) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([saved(kind, transcript)], { type: "text/plain" }));
+  link.download = `${(chosen?.name ?? "transcript").replace(/\.[^.]*$/, "")}.${kind}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+function dropping() {
+  const zone = byId("drop");
+  const over = (event) => {
+    event.preventDefault();
+    zone.classList.toggle("over", event.type === "dragover");
+  };
+  ["dragover", "dragleave", "drop"].forEach((name) => zone.addEventListener(name, over));
+  zone.addEventListener("drop", (event) => {
+    const [file] = event.dataTransfer.files;
+    if (file && !busy && !recording) choose(file, file.name);
+  });
+}
+
+byId("file").addEventListener("change", (event) => {
+  const [file] = event.target.files;
+  if (file) choose(file, file.name);
+});
+byId("form").addEventListener("submit", submit);
+byId("cancel").addEventListener("click", () => busy?.abort());
+byId("record").addEventListener("click", toggleRecording);
+byId("copy").addEventListener("click", copy);
+document.querySelectorAll("[data-save]").forEach((button) => button.addEventListener("click", () => save(button.dataset.save)));
+dropping();
+install();
+try {
+  server = await config();
+  byId("key-field").hidden = !server.needs_key;
+  byId("more").open = server.needs_key;
+} catch (error) {
+  complain(error);
+}

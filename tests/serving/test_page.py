@@ -1,0 +1,219 @@
+"""The page in a real browser. SCREENSHOTS=docs/images keeps what it looks like."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+from axe_core_python.selenium import Axe  # type: ignore[import-untyped]
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from serving.browser import chromium
+from serving.conftest import CLIPS, Running
+
+MP3 = CLIPS / "formats" / "austen-0890-mono-22050.mp3"
+KEY = "correct-horse-battery"
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip as the WAV that Chromium's fake microphone plays, over and over."""
+    path = tmp_path_factory.mktemp("microphone") / "clip.wav"
+    samples, rate = soundfile.read(CLIPS / "austen-0930.flac")
+    soundfile.write(path, samples, rate, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory, microphone: Path) -> Iterator[Chrome]:
+    flag = f"--use-file-for-fake-audio-capture={microphone}"
+    with chromium(tmp_path_factory.mktemp("profile"), flag) as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser: Chrome, server: str) -> Chrome:
+    _log(browser, "performance")
+    browser.get(f"{server}/")
+    _wait(browser, lambda: browser.execute_script("return document.readyState") == "complete")
+    return browser
+
+
+def _wait(browser: Chrome, condition: Callable[[], Any], seconds: float = 40) -> Any:
+    return WebDriverWait(browser, seconds, poll_frequency=0.1).until(lambda _: condition())
+
+
+def _log(browser: Chrome, kind: str) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = browser.get_log(kind)  # type: ignore[no-untyped-call]
+    return entries
+
+
+def _id(browser: Chrome, name: str) -> Any:
+    return browser.find_element(By.ID, name)
+
+
+def _keep(browser: Chrome, name: str) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        height = browser.execute_script("return document.documentElement.scrollHeight")
+        width = browser.execute_script("return document.documentElement.clientWidth")
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        browser.save_screenshot(str(Path(folder) / f"page-{name}.png"))
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def _submit(browser: Chrome, path: Path) -> list[str]:
+    _id(browser, "file").send_keys(str(path))
+    _id(browser, "submit").click()
+    _wait(browser, lambda: _id(browser, "result").is_displayed())
+    return _words(browser)
+
+
+def _words(browser: Chrome, kind: str = "button") -> list[str]:
+    script = "return [...document.querySelectorAll(arguments[0])].map(b => b.firstChild.data)"
+    return [str(word) for word in browser.execute_script(script, f"#words {kind}")]
+
+
+def _serious(browser: Chrome) -> list[str]:
+    found = Axe().run(browser)["violations"]
+    return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found if v["impact"] in {"serious", "critical"}]
+
+
+def test_an_mp3_is_read_and_a_word_moves_the_player(page: Chrome, recognizer: Any) -> None:
+    _keep(page, "empty")
+    expected = recognizer.transcribe(MP3)
+    assert _submit(page, MP3) == [word.text for word in expected.words]
+    assert "22,050 Hz" in _id(page, "heard").text
+    assert "mp3" in _id(page, "heard").text.lower()
+    _wait(page, lambda: _id(page, "wave").is_displayed())
+
+    page.execute_script("document.getElementById('audio').pause()")
+    page.find_elements(By.CSS_SELECTOR, "#words button")[7].click()
+    audio = "return document.getElementById('audio')"
+    _wait(page, lambda: page.execute_script(f"{audio}.currentTime") >= expected.words[7].start)
+    _wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "#words .now"))
+    page.execute_script(f"{audio.removeprefix('return ')}.pause()")
+    assert page.execute_script(f"{audio}.currentTime") < expected.words[7].start + 3
+    page.execute_script(f"{audio.removeprefix('return ')}.currentTime = {expected.words[7].start + 0.05}")
+    _wait(page, lambda: _words(page, ".now") == [_words(page)[7]])
+    _keep(page, "result")
+    assert _serious(page) == []
+
+
+def test_uncertain_words_are_marked(page: Chrome, recognizer: Any) -> None:
+    _submit(page, MP3)
+    unsure = [word.text for word in recognizer.transcribe(MP3).words if word.confidence < 0.6]
+    assert _words(page, ".unsure") == unsure
+
+
+def test_words_are_reached_with_the_keyboard_alone(page: Chrome) -> None:
+    _submit(page, MP3)
+    first = page.find_element(By.CSS_SELECTOR, "#words button")
+    first.send_keys(Keys.ARROW_RIGHT)
+    focused = page.switch_to.active_element
+    assert focused.text.split()[0] == _words(page)[1]
+    focused.send_keys(Keys.ENTER)
+    _wait(page, lambda: page.execute_script("return document.getElementById('audio').currentTime") > 0)
+
+
+def test_what_is_no_recording_is_said_on_the_page(page: Chrome, tmp_path: Path) -> None:
+    path = tmp_path / "notes.mp3"
+    path.write_text("these are notes")
+    _id(page, "file").send_keys(str(path))
+    _id(page, "submit").click()
+    _wait(page, lambda: _id(page, "error").is_displayed())
+    assert "damaged or not a recording" in _id(page, "error").text
+    assert _id(page, "submit").is_enabled()
+    _keep(page, "error")
+
+
+def test_nothing_is_asked_of_anybody_else_and_nothing_breaks_the_policy(page: Chrome, server: str) -> None:
+    _log(page, "browser")
+    _submit(page, MP3)
+    messages = [json.loads(entry["message"])["message"] for entry in _log(page, "performance")]
+    urls = {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
+    assert len(urls) > 5
+    assert {url for url in urls if not url.startswith((f"{server}/", f"blob:{server}/", "data:"))} == set()
+    assert [entry["message"] for entry in _log(page, "browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_the_microphone_is_recorded_and_recognised(page: Chrome, heard: dict[str, str]) -> None:
+    _id(page, "record").click()
+    _wait(page, lambda: re.search(r"Recording … [5-9] s", _id(page, "status").text))
+    _keep(page, "recording")
+    _id(page, "record").click()
+    _wait(page, lambda: _id(page, "submit").is_enabled())
+    assert "recording.webm" in _id(page, "chosen").text
+    _id(page, "submit").click()
+    _wait(page, lambda: _id(page, "result").is_displayed() or _id(page, "error").is_displayed())
+    assert _id(page, "error").text == ""
+    # The clip is played in a circle, from anywhere in it, and Opus has coded it again.
+    text, spoken = " ".join(_words(page)), heard["austen-0930"]
+    blocks = SequenceMatcher(None, spoken, text, autojunk=False).get_matching_blocks()
+    alike = sum(block.size for block in blocks if block.size >= 3)
+    assert alike >= 0.6 * len(spoken), (text, spoken)
+
+
+def test_captions_can_be_saved(page: Chrome) -> None:
+    import srt  # type: ignore[import-untyped]
+
+    _submit(page, MP3)
+    script = """
+      const done = arguments[0];
+      import("/web/captions.js").then(({ saved }) => {
+        const words = [{word: "one", start: 0.1, end: 0.4}, {word: "two", start: 1.5, end: 3661.25}];
+        done(["srt", "vtt", "txt"].map((kind) => saved(kind, { text: "one two", words })));
+      });"""
+    srt_text, vtt_text, text = page.execute_async_script(script)
+    captions = list(srt.parse(srt_text))
+    assert [(c.start.total_seconds(), c.end.total_seconds(), c.content) for c in captions] == [
+        (0.1, 0.4, "one"),
+        (1.5, 3661.25, "two"),
+    ]
+    assert vtt_text.startswith("WEBVTT\n\n00:00:00.100 --> 00:00:00.400\none\n")
+    assert text == "one two\n"
+
+
+def test_a_server_with_keys_asks_for_one(browser: Chrome, running: Running, recognizer: Any) -> None:
+    with running(api_keys=KEY) as url:
+        browser.get(f"{url}/")
+        _wait(browser, lambda: _id(browser, "key").is_displayed())
+        _id(browser, "file").send_keys(str(MP3))
+        _id(browser, "submit").click()
+        _wait(browser, lambda: "API key" in _id(browser, "error").text)
+        _id(browser, "key").send_keys(KEY)
+        _id(browser, "submit").click()
+        _wait(browser, lambda: _id(browser, "result").is_displayed())
+        browser.get("about:blank")
+
+
+@pytest.mark.parametrize(("name", "dark", "size"), [("dark", True, (900, 1000)), ("phone", False, (500, 900))])
+def test_dark_and_small_screens(server: str, tmp_path: Path, name: str, dark: bool, size: tuple[int, int]) -> None:
+    with chromium(tmp_path / "profile", dark=dark, size=size) as browser:
+        if name == "phone":
+            metrics = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        browser.get(f"{server}/")
+        _submit(browser, MP3)
+        _wait(browser, lambda: _id(browser, "wave").is_displayed())
+        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert _serious(browser) == []
+        _keep(browser, name)
+
+
+def test_the_reference_shows_every_route(page: Chrome, server: str) -> None:
+    page.get(f"{server}/docs")
+    _wait(page, lambda: "/v1/audio/transcriptions" in _id(page, "routes").text)
+    assert "/classify" in _id(page, "routes").text
+    assert "timestamp_granularities[]" in _id(page, "routes").text
+    assert _serious(page) == []
+    _keep(page, "docs")
