@@ -25,7 +25,7 @@ def test_it_finds_weights_that_help_and_makes_them_the_bundles_own(
 ) -> None:
     tuned, picture = tmp_path / "tuned.auricle", tmp_path / "tuning.png"
     manifest = ("-m", clips / "clips.jsonl")
-    result = auricle("lm", "tune", with_lm, *manifest, "--output", tuned, "--processes", 1, "--picture", picture)
+    result = auricle("lm", "tune", with_lm, *manifest, "--output", tuned, "--processes", 2, "--picture", picture)
     assert result.code == 0, result.err
     defaults = read_bundle(tuned).decoder
     assert defaults["lm_weight"] > 0

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import pickle
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -163,3 +164,11 @@ def test_no_frames_are_an_empty_text() -> None:
 def test_a_beam_of_nothing_is_refused() -> None:
     with pytest.raises(AuricleError, match="beam and nbest of 1 or more"):
         BeamOptions(beam=0)
+
+
+def test_a_decoder_can_be_sent_to_another_process() -> None:
+    decoder = BeamDecoder(ENGLISH, unigram_model({"cat": 0.1}), BeamOptions(beam=8))
+    again = pickle.loads(pickle.dumps(decoder))
+    log_probs = certain("cat", sure=0.6)
+    assert again.options == decoder.options
+    assert again.decode(log_probs, hot_words=["at"]) == decoder.decode(log_probs, hot_words=["at"])

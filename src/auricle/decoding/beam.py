@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,10 @@ class BeamDecoder:
         self._fusion = None if language_model is None else _Fusion(language_model, alphabet, self.options)
         # The same hot words come with clip after clip, and take longer to make ready than to use.
         self._compiled = lru_cache(maxsize=8)(self._compile)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        model = self._fusion.model if self._fusion else None
+        return BeamDecoder, (self._alphabet, model, self.options)
 
     def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
         """Return up to `nbest` hypotheses for log_probs [frames, tokens], best first.

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
+from typing import TypeAlias
 
 from auricle.alphabet import Alphabet
 from auricle.decoding.beam import BeamDecoder, BeamOptions
@@ -20,7 +21,7 @@ ALPHAS = (0.2, 0.5, 0.8, 1.1)
 BETAS = (-0.5, 0.5, 1.5, 2.5)
 REFINEMENTS = 2
 
-Clip = tuple[Array, str]
+Clip: TypeAlias = tuple[Array, str]
 """Log-probabilities [frames, tokens] of a clip, and its text as the alphabet writes it."""
 
 
@@ -51,10 +52,10 @@ def tune(  # noqa: PLR0917
         key = (round(max(0.0, alpha), 4), round(beta, 4))
         if key not in points:
             chosen = replace(options, alpha=key[0], beta=key[1])
-            points[key] = Point(*key, _errors(run, clips, BeamDecoder(alphabet, model, chosen)).rate)
+            points[key] = Point(*key, sum(run(chosen, clips), ErrorCounts()).rate)
             progress(points[key])
 
-    with _runner(processes) as run:
+    with _runner(model, alphabet, processes) as run:
         for alpha, beta in itertools.product(ALPHAS, BETAS):
             visit(alpha, beta)
         steps = (ALPHAS[1] - ALPHAS[0], BETAS[1] - BETAS[0])
@@ -70,22 +71,41 @@ def _ordered(points: Iterable[Point]) -> list[Point]:
     return sorted(points, key=lambda point: (point.wer, point.alpha, point.beta))
 
 
-Runner = Callable[[Callable[[Clip], ErrorCounts], Sequence[Clip]], Iterator[ErrorCounts]]
+Runner: TypeAlias = Callable[[BeamOptions, Sequence[Clip]], Iterable[ErrorCounts]]
 
 
 @contextmanager
-def _runner(processes: int) -> Iterator[Runner]:
+def _runner(model: NgramModel, alphabet: Alphabet, processes: int) -> Iterator[Runner]:
+    """Yield what counts the errors of clips under a setting, in this process or in several."""
     if processes <= 1:
-        yield map
+        yield lambda options, clips: _all_errors(BeamDecoder(alphabet, model, options), clips)
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield partial(pool.map, chunksize=8)
+    # The language model goes to each process once, and not with every clip.
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_Worker.begin, initargs=(model, alphabet)
+    ) as pool:
+        yield lambda options, clips: pool.map(partial(_Worker.errors, options), clips, chunksize=4)
 
 
-def _errors(run: Runner, clips: Sequence[Clip], decoder: BeamDecoder) -> ErrorCounts:
-    return sum(run(partial(_clip_errors, decoder), clips), ErrorCounts())
+class _Worker:
+    """One process: its language model, and the decoder of the setting at hand."""
+
+    model: NgramModel
+    alphabet: Alphabet
+    decoder: BeamDecoder | None = None
+
+    @classmethod
+    def begin(cls, model: NgramModel, alphabet: Alphabet) -> None:
+        """Take the language model."""
+        cls.model, cls.alphabet = model, alphabet
+
+    @classmethod
+    def errors(cls, options: BeamOptions, clip: Clip) -> ErrorCounts:
+        """Count the errors of one clip."""
+        if cls.decoder is None or cls.decoder.options != options:
+            cls.decoder = BeamDecoder(cls.alphabet, cls.model, options)
+        return next(_all_errors(cls.decoder, [clip]))
 
 
-def _clip_errors(decoder: BeamDecoder, clip: Clip) -> ErrorCounts:
-    log_probs, reference = clip
-    return word_errors(reference, decoder.decode(log_probs)[0].text)
+def _all_errors(decoder: BeamDecoder, clips: Sequence[Clip]) -> Iterator[ErrorCounts]:
+    return (word_errors(reference, decoder.decode(log_probs)[0].text) for log_probs, reference in clips)
