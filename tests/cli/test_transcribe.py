@@ -244,10 +244,18 @@ def test_a_reader_that_leaves_ends_it_quietly(toy_bundle: Path, texts: dict[str,
         assert running.wait(timeout=60) == 128 + signal.SIGPIPE
 
 
+def listen_to_ctrl_c() -> None:
+    """A shell's background job ignores Ctrl-C, and so would everything that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_is_one_line_and_130(toy_bundle: Path, texts: dict[str, str]) -> None:
     many = [*texts] * 200
     running = subprocess.Popen(
-        [SCRIPT, "transcribe", *many, "--model", toy_bundle], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [SCRIPT, "transcribe", *many, "--model", toy_bundle],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=listen_to_ctrl_c,  # noqa: PLW1509
     )
     assert running.stdout is not None
     running.stdout.readline()
@@ -318,7 +326,13 @@ def test_ctrl_c_as_users_press_it_leaves_the_text_so_far(toy_bundle: Path, tmp_p
     speech = np.concatenate([soundfile.read(path)[0] for path in sorted(clips.glob("*.flac"))])
     path = sound(tmp_path / "hour.wav", np.tile(speech, 40))  # 16 minutes: several times as far as is looked ahead
     command = [str(SCRIPT), "transcribe", str(path), "--model", str(toy_bundle), "--threads", "1"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+    running = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        preexec_fn=listen_to_ctrl_c,  # noqa: PLW1509
+    )
     assert running.stdout is not None
     first = running.stdout.read(1)
     running.send_signal(signal.SIGINT)
