@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auricle.errors import ManifestError
-from auricle.manifest import Utterance, read_manifest, read_manifests, write_manifest
+from auricle.manifest import Utterance, read_manifest, read_manifests, spread, write_manifest
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=20).filter(
@@ -123,3 +123,12 @@ def test_manifests_that_cannot_be_read(tmp_path: Path) -> None:
         read_manifest(tmp_path / "latin")
     with pytest.raises(ManifestError, match="the manifest has no utterances"):
         read_manifest(manifest(tmp_path, "", "  "))
+
+
+@pytest.mark.parametrize(
+    ("limit", "taken"), [(None, "0123456789"), (20, "0123456789"), (5, "02468"), (3, "036"), (1, "0")]
+)
+def test_a_part_of_a_manifest_is_spread_over_the_whole(limit: int | None, taken: str) -> None:
+    utterances = [Utterance(str(number), Path(f"{number}.wav")) for number in range(10)]
+    assert "".join(one.id for one in spread(utterances, limit)) == taken
+    assert spread([], limit) == []

@@ -13,6 +13,10 @@ class AudioError(AuricleError, ValueError):
     """A recording that cannot be read, or that holds no usable samples."""
 
 
+class UnsupportedAudioError(AudioError):
+    """A recording that may be sound, in a format that this installation cannot open."""
+
+
 class AlphabetError(AuricleError, ValueError):
     """Text with characters that the alphabet does not have, or an alphabet that cannot be one."""
 
@@ -21,12 +25,20 @@ class ManifestError(AuricleError, ValueError):
     """A manifest line that is not an utterance."""
 
 
+class CorpusError(AuricleError, ValueError):
+    """A corpus that cannot be fetched, or is not laid out as it should be."""
+
+
 class BundleError(AuricleError, ValueError):
     """A model bundle that is damaged, unknown or inconsistent with itself."""
 
 
 class LanguageModelError(AuricleError, ValueError):
     """Text, settings or a file that no language model can be made from."""
+
+
+class RestorationError(AuricleError, ValueError):
+    """A restorer of capitals and punctuation that is damaged or unknown, or text that none can be made from."""
 
 
 class RecipeError(AuricleError, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -35,19 +35,10 @@ def read_manifest(path: str | Path) -> list[Utterance]:
     Raises ManifestError, naming file and line, for anything that is not an utterance, and for an id that appears twice.
     """
     path = Path(path)
-    try:
-        # "-sig" for Windows' editors; not splitlines(), for which U+2028 ends a line and for JSON it does not.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise ManifestError(f"{path}: cannot read the manifest ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{path}: a manifest is a text file in UTF-8, and this is not.") from error
     utterances: list[Utterance] = []
     seen: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        utterance = _utterance(line, path, number)
+    for number, line in lines_of(path):
+        utterance = utterance_of(line, path, number)
         if utterance.id in seen:
             raise ManifestError(
                 f"{path}:{number}: the id {utterance.id!r} is already on line {seen[utterance.id]}; "
@@ -58,6 +49,18 @@ def read_manifest(path: str | Path) -> list[Utterance]:
     if not utterances:
         raise ManifestError(f"{path}: the manifest has no utterances.")
     return utterances
+
+
+def lines_of(path: Path) -> list[tuple[int, str]]:
+    """Return a manifest's lines that are not blank, each with its number. Raises ManifestError for what is no text."""
+    try:
+        # "-sig" for Windows' editors; not splitlines(), for which U+2028 ends a line and for JSON it does not.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot read the manifest ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: a manifest is a text file in UTF-8, and this is not.") from error
+    return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def read_manifests(paths: Iterable[str | Path]) -> list[Utterance]:
@@ -84,10 +87,9 @@ def write_manifest(utterances: Iterable[Utterance], path: str | Path) -> None:
 
 def _lines(utterances: Iterable[Utterance], folder: Path) -> Iterator[str]:
     for utterance in utterances:
-        audio = utterance.audio_filepath.resolve()
         row: dict[str, Any] = {
             "id": utterance.id,
-            "audio_filepath": (audio.relative_to(folder) if audio.is_relative_to(folder) else audio).as_posix(),
+            "audio_filepath": name_from(folder, utterance.audio_filepath),
             "offset": utterance.offset or None,
             "duration": utterance.duration,
             "text": utterance.text,
@@ -97,7 +99,14 @@ def _lines(utterances: Iterable[Utterance], folder: Path) -> Iterator[str]:
         yield json.dumps({key: value for key, value in row.items() if value is not None}, ensure_ascii=False) + "\n"
 
 
-def _utterance(line: str, path: Path, number: int) -> Utterance:
+def name_from(folder: Path, audio: Path) -> str:
+    """Return how a manifest in `folder`, which is absolute, names a recording: relative to it where that is inside."""
+    audio = audio.resolve()
+    return (audio.relative_to(folder) if audio.is_relative_to(folder) else audio).as_posix()
+
+
+def utterance_of(line: str, path: Path, number: int) -> Utterance:
+    """Return what line `number` of the manifest at `path` says. Raises ManifestError."""
     where = f"{path}:{number}"
     row = _object(line, where)
     offset, duration = (_seconds(row, field, where) for field in ("offset", "duration"))
@@ -142,3 +151,9 @@ def _seconds(row: dict[str, Any], field: str, where: str) -> float | None:
     if not math.isfinite(seconds):
         raise ManifestError(f'{where}: "{field}" is not a number of seconds ({seconds}).')
     return seconds
+
+
+def spread(utterances: Sequence[Utterance], limit: int | None) -> list[Utterance]:
+    """Return at most `limit` utterances, taken evenly from the first to the last; without a limit, all of them."""
+    count = min(limit or len(utterances), len(utterances))
+    return [utterances[index * len(utterances) // count] for index in range(count)]

@@ -20,13 +20,19 @@ _COMMANDS = (
     "align",
     "evaluate",
     "inspect",
+    "data",
+    "data_listen",
+    "data_sources",
     "train",
     "export",
     "lm",
     "lm_build",
     "lm_tune",
+    "restore",
     "model",
     "serve",
+    "lambda_build",
+    "lambda_deploy",
 )
 _INTERRUPTED = 128 + 2  # what a shell says of a program that SIGINT ended
 _PIPE_CLOSED = 128 + 13

@@ -1,0 +1,59 @@
+"""Texts that do not belong to their recordings, found by forced alignment with a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auricle import audio
+from auricle.corpora.collected import Progress, silent_progress
+from auricle.corpora.findings import Finding, Kind, Report
+from auricle.errors import AuricleError
+from auricle.manifest import Utterance
+
+if TYPE_CHECKING:
+    from auricle.recognizer import Recognizer
+
+LEAST_SCORE = -2.5
+"""Scores below this accuse a text. Chosen on dev sets with `english` version 1; docs/corpora.md has the figures."""
+
+
+def align_all(
+    report: Report,
+    utterances: Mapping[int, Utterance],
+    recognizer: Recognizer,
+    *,
+    least_score: float = LEAST_SCORE,
+    progress: Progress = silent_progress,
+) -> Report:
+    """Return the report with the alignment score of each of these utterances, by line, and those that score too low.
+
+    A score is at most 0: the natural-log probability of the text, less that of what the network itself would have
+    written, for each character. It is near 0 where the network agrees and some way below where it hears badly; another
+    recording's text lies far below.
+    """
+    findings = list(report.findings)
+    scores: dict[str, float] = {}
+    not_aligned: dict[str, str] = {}
+    for done, (line, utterance) in enumerate(utterances.items(), start=1):
+        try:
+            score = _score(utterance, recognizer)
+        except AuricleError as error:
+            not_aligned[utterance.id] = str(error)
+        else:
+            scores[utterance.id] = score
+            if score < least_score:
+                detail = f"score {score:.2f}: {utterance.text!r}"
+                findings.append(Finding(Kind.MISMATCH, line, utterance.id, detail, -score))
+        progress(done / len(utterances), "aligning")
+    findings.sort(key=lambda finding: finding.line)
+    return replace(report, findings=tuple(findings), scores=scores, not_aligned=not_aligned)
+
+
+def _score(utterance: Utterance, recognizer: Recognizer) -> float:
+    rate = recognizer.bundle.features.sample_rate
+    blocks = audio.open_blocks(
+        utterance.audio_filepath, rate=rate, offset=utterance.offset, duration=utterance.duration
+    )
+    return recognizer.align(blocks, utterance.text or "").score
