@@ -9,6 +9,7 @@ from auricle.bundle import LANGUAGE_MODEL, embedded_bundle
 from auricle.decoders import beam_options, calibration_of, decoder_of
 from auricle.decoding import BeamDecoder
 from auricle.errors import AuricleError, BundleError
+from auricle.recognizer import Recognizer
 from auricle.transcript import Calibration
 
 BUNDLE = embedded_bundle()
@@ -37,13 +38,21 @@ def test_a_damaged_language_model_is_named() -> None:
 
 
 def test_the_bundles_settings_are_used_and_may_be_overruled() -> None:
-    options = beam_options({"lm_weight": 0.3, "word_bonus": 2.0, "unknown_penalty": -5.0, "confidence_slope": 1.0})
+    defaults = {"kind": "beam", "lm_weight": 0.3, "word_bonus": 2.0, "unknown_penalty": -5.0, "confidence_slope": 1.0}
+    options = beam_options(replace(PLAIN, decoder=defaults))
     assert (options.alpha, options.beta, options.unknown) == (0.3, 2.0, -5.0)
     decoder = decoder_of(PLAIN, beam=7)
     assert isinstance(decoder, BeamDecoder)
     assert decoder.options.beam == 7
     with pytest.raises(AuricleError, match="beam"):
         decoder_of(PLAIN, beam=0)
+
+
+@pytest.mark.parametrize("value", ["wide", float("nan"), True, [1]])
+@pytest.mark.parametrize("key", ["lm_weight", "beam", "confidence_slope"])
+def test_a_setting_that_is_no_number_is_named(key: str, value: object) -> None:
+    with pytest.raises(BundleError, match=rf"english: the decoder's {key} is .* not a number"):
+        Recognizer(replace(PLAIN, decoder={key: value}))
 
 
 def test_confidences_are_calibrated_where_the_bundle_says_how() -> None:

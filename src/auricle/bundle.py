@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -83,6 +84,15 @@ def read_bundle(path: str | Path) -> Bundle:
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: {_DESCRIPTION} is not JSON: the bundle is damaged, get it again.") from error
     return _bundle(description, contents, path)
+
+
+def find_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
+    """Read the embedded English model, another built-in one by name, or a bundle by path. Raises BundleError."""
+    if model is None:
+        return embedded_bundle()
+    name = os.fspath(model)
+    is_name = os.sep not in name and "." not in name and not Path(name).exists()
+    return embedded_bundle(name) if is_name else read_bundle(name)
 
 
 def embedded_bundle(name: str = "english") -> Bundle:

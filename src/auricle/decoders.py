@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from auricle.bundle import LANGUAGE_MODEL, Bundle
 from auricle.decoding import BeamDecoder, BeamOptions, Decoder, GreedyDecoder, Hypothesis, NgramModel, Phrases
+from auricle.errors import BundleError
 from auricle.features import Array
 from auricle.transcript import Calibration
 
@@ -29,7 +31,7 @@ def decoder_of(bundle: Bundle, *, language_model: bool = True, beam: int | None 
     `language_model` may be refused; `beam` is the number of texts that a search keeps, the bundle's own by default.
     Raises BundleError for a language model that is damaged.
     """
-    options = beam_options(bundle.decoder)
+    options = beam_options(bundle)
     if beam is not None:
         options = replace(options, beam=beam)
     content = bundle.files.get(LANGUAGE_MODEL) if language_model else None
@@ -40,15 +42,27 @@ def decoder_of(bundle: Bundle, *, language_model: bool = True, beam: int | None 
     return plain if beam is not None else HotWordDecoder(GreedyDecoder(bundle.alphabet), plain)
 
 
-def beam_options(defaults: Mapping[str, Any]) -> BeamOptions:
-    """Return the settings of a search that a bundle's `decoder` defaults give."""
-    names = {"lm_weight": "alpha", "word_bonus": "beta", "unknown_penalty": "unknown", "beam": "beam"}
-    return BeamOptions(**{names[key]: value for key, value in defaults.items() if key in names})
+def beam_options(bundle: Bundle) -> BeamOptions:
+    """Return the settings of a search that a bundle's `decoder` defaults give. Raises BundleError for what is none."""
+    found = _numbers(bundle, {"lm_weight": "alpha", "word_bonus": "beta", "unknown_penalty": "unknown", "beam": "beam"})
+    if "beam" in found:
+        found["beam"] = int(found["beam"])
+    return BeamOptions(**found)
 
 
 def calibration_of(bundle: Bundle) -> Calibration | None:
-    """Return the curve that makes the bundle's confidences honest, if it has one."""
-    defaults = bundle.decoder
-    if "confidence_slope" not in defaults:
-        return None
-    return Calibration(float(defaults["confidence_slope"]), float(defaults.get("confidence_offset", 0.0)))
+    """Return the curve of the bundle's confidences, if it has one. Raises BundleError for what is no number."""
+    found = _numbers(bundle, {"confidence_slope": "slope", "confidence_offset": "offset"})
+    return Calibration(**found) if found else None
+
+
+def _numbers(bundle: Bundle, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return those of the bundle's `decoder` defaults that have a name here, under that name."""
+    found = {}
+    for key, name in names.items():
+        if (value := bundle.decoder.get(key)) is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise BundleError(f"{bundle.name}: the decoder's {key} is {value!r}, not a number: export the model again.")
+        found[name] = value
+    return found

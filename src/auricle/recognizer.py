@@ -9,7 +9,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
@@ -18,12 +17,12 @@ import numpy.typing as npt
 from auricle import audio
 from auricle.acoustic import AcousticModel
 from auricle.audio import Blocks, Waveform
-from auricle.bundle import ACOUSTIC, Bundle, embedded_bundle, read_bundle
+from auricle.bundle import ACOUSTIC, Bundle, find_bundle
 from auricle.decoders import calibration_of, decoder_of
 from auricle.decoding import Decoder, Hypothesis, Phrases, align
 from auricle.errors import AudioError, AuricleError
 from auricle.features import Array, log_mel
-from auricle.segmentation import Detector, best_detector, plan_windows
+from auricle.segmentation import Detector, Plan, best_detector, plan_windows
 from auricle.transcript import AlignedText, Segment, Transcript, Word, aligned_text, words_of
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any] | Waveform | Blocks
@@ -49,15 +48,8 @@ def load(
     `threads` bounds the cores that one call uses (None: all). `language_model` may be refused, and `beam` says how many
     texts a search keeps, see `auricle.decoders`. Raises BundleError when there is no such model or it is damaged.
     """
-    bundle = _bundle(None if model is None else os.fspath(model))
+    bundle = find_bundle(model)
     return Recognizer(bundle, threads=threads, decoder=decoder_of(bundle, language_model=language_model, beam=beam))
-
-
-def _bundle(name: str | None) -> Bundle:
-    if name is None:
-        return embedded_bundle()
-    is_name = os.sep not in name and "." not in name and not Path(name).exists()
-    return embedded_bundle(name) if is_name else read_bundle(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +107,10 @@ class Recognizer:
         with self.open(source, sample_rate=sample_rate) as blocks:
             for _, segment in self._segments(self._windows(0, blocks, self._detector), hot_words):
                 yield segment
+
+    def live_plan(self) -> Plan:
+        """Return what cuts sound into windows while it is spoken, for callers that recognise each of them."""
+        return Plan(self.bundle.features.sample_rate, self._detector, at_pauses=True)
 
     def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> AlignedText:
         """Return where the words and characters of a known text lie in a recording: forced alignment.

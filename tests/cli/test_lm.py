@@ -156,7 +156,7 @@ def test_an_alphabet_of_other_letters_is_refused(auricle: Run, lm: Path, tmp_pat
         (("perplexity", "none.npz", "alice.txt"), "none.npz: cannot read the language model"),
         (("perplexity", "small.auricle", "alice.txt"), "small.auricle: the bundle has no language model: add one"),
         (("convert", "none.arpa", "x.npz"), "none.arpa: cannot read an ARPA file"),
-        (("add", "none.auricle", "lm.npz", "--output", "x.auricle"), "no model is called 'none.auricle'"),
+        (("add", "none.auricle", "lm.npz", "--output", "x.auricle"), "none.auricle: there is no such model bundle"),
         (("add", "small.auricle", "lm.npz", "--output", "alice.txt/x.auricle"), "cannot be written"),
     ],
 )

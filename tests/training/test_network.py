@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from auricle.training.gru import products_in
 from auricle.training.network import DeepSpeech2, LockedDropout, decayed_parameters
 from auricle.training.recipe import NetworkConfig
 
@@ -57,7 +58,7 @@ def test_a_clip_alone_gives_what_it_gives_in_a_ragged_batch(
     clips = [random(length) for length in lengths]
     together = run(network, *batch_of(clips))
     close(together, [run(network, *batch_of([clip]))[0] for clip in clips])
-    assert [len(log_probs) for log_probs in together] == [-(-length // config.stride_time) for length in lengths]
+    assert [len(log_probs) for log_probs in together] == [-(-length // config.stride) for length in lengths]
 
 
 def test_in_single_precision_a_clip_alone_differs_in_the_last_digits_at_most() -> None:
@@ -85,7 +86,7 @@ def test_frames_that_come_out_are_those_that_go_in_by_the_stride_rounded_up(conf
     # The course project took T // 2 where its convolution gave one more.
     network = made(config)
     log_probs, lengths = network(torch.randn(1, n, MEL), torch.tensor([n]))
-    assert log_probs.shape == (1, -(-n // config.stride_time), TOKENS)
+    assert log_probs.shape == (1, -(-n // config.stride), TOKENS)
     assert lengths.tolist() == network.out_lengths(torch.tensor([n])).tolist() == [log_probs.shape[1]]
 
 
@@ -198,3 +199,26 @@ def test_a_second_classifier_teaches_the_layers_below_it_and_changes_no_result()
     assert made(SMALL).train().both(features, lengths)[1] is None
     with pytest.raises(ValueError, match="auxiliary_layer must lie below gru_layers"):
         replace(SMALL, auxiliary_layer=SMALL.gru_layers)
+
+
+def test_in_training_bfloat16_products_change_the_result_and_the_gradients_by_rounding_alone() -> None:
+    config = NetworkConfig(channels=8, gru_hidden=64, gru_input=96, gru_layers=2, dropout=0, gru_dropout=0)
+    network = made(config, mel=40).train()
+    features, lengths = torch.randn(3, 120, 40), torch.tensor([120, 61, 33])
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        network.zero_grad()
+        with products_in(dtype):
+            log_probs, _ = network(features, lengths)
+            log_probs[..., 0].sum().backward()
+        weight = network.convolution.weight
+        assert weight.grad is not None
+        assert log_probs.dtype == weight.grad.dtype == torch.float32
+        found.append((log_probs.detach(), weight.grad.clone()))
+    for exact_one, rounded in zip(*found, strict=True):
+        difference = float((rounded - exact_one).norm() / exact_one.norm())
+        assert 0 < difference < 0.03
+
+    with products_in(torch.bfloat16), torch.inference_mode():
+        rounded = network.eval()(features, lengths)[0]
+    torch.testing.assert_close(rounded, network(features, lengths)[0].detach(), rtol=0, atol=1e-6)

@@ -3,17 +3,21 @@
 import errno
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from auricle.bundle import read_bundle
 from auricle.errors import TrainingError
 from auricle.evaluation import evaluate
 from auricle.manifest import Utterance, read_manifest
@@ -21,12 +25,22 @@ from auricle.recognizer import load
 from auricle.training import loop
 from auricle.training.data import EpochPlan
 from auricle.training.module import SpeechModule, load_module, one_cycle
+from auricle.training.page import read_rows
 from auricle.training.recipe import Recipe, ScheduleConfig, make_recipe, read_recipe
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = ROOT / "recipes" / "tiny.toml"
 CLIPS = ROOT / "tests" / "clips" / "clips.jsonl"
 LEARNT = 0.25  # nats per character; an untrained network has 3.3, one that has found the letters' frequencies 2.8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Steps this small lose by sharing, and threads that wait for one another lose most where others work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +54,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, clips: list[Utterance], cache: Path) -> Iterator[Path]:
+def run(tmp_path_factory: pytest.TempPathFactory, clips: list[Utterance], cache: Path) -> Path:
     """The folder of a whole run of recipes/tiny.toml."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # steps this small lose by sharing
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     recipe = read_recipe(TINY)
     corpus, left_out = loop.prepare(recipe, clips, clips, cache)
     assert not left_out
     loop.train(recipe, corpus, folder)
-    yield folder
-    torch.set_num_threads(threads)
+    return folder
 
 
 def epochs(folder: Path) -> list[dict[str, Any]]:
@@ -92,11 +103,53 @@ def test_the_best_bundle_says_through_the_recognizer_what_the_log_says(run: Path
     assert report.wer.value == pytest.approx(min(row["dev_wer"] for row in epochs(run)), abs=1e-4)
 
 
+def test_the_run_keeps_a_diary_and_draws_it(run: Path) -> None:
+    steps = read_rows(run / "steps.jsonl")
+    assert steps[0]["steps"] == 1
+    assert steps[-1]["loss"] < LEARNT < steps[0]["loss"]
+    assert all(row["gradient_norm"] > 0 and row["rate"] > 0 for row in steps)
+    page = (run / "report.html").read_text()
+    best = min(row["dev_wer"] for row in epochs(run))
+    assert f'<p class="figure">{best:.1%}</p>' in page
+    assert page.count("<svg") == 1
+    assert "he was not an ill disposed young man" in page
+    assert "gru_hidden = 96" in page
+    assert not re.search(r"(src|href)=.http|url\(http|@import|<script", page)  # nothing is fetched
+
+
+def test_rows_that_a_resumption_has_done_again_are_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        "".join(f'{{"steps": {step}, "try": {number}}}\n' for number, step in enumerate([1, 11, 21, 11, 31]))
+    )
+    assert [(row["steps"], row["try"]) for row in read_rows(path)] == [(1, 0), (11, 3), (31, 4)]
+
+
+def test_tensorboard_gets_the_curves_the_texts_and_the_ctc_path(run: Path) -> None:
+    board = EventAccumulator(str(run)).Reload()
+    tags = board.Tags()
+    assert {"loss", "rate", "gradient_norm", "dev_wer", "dev_cer"} <= set(tags["scalars"])
+    assert "said and heard/text_summary" in tags["tensors"]
+    assert board.Images("CTC path")[-1].width > 500
+
+
 def test_a_checkpoint_becomes_a_bundle_that_names_its_training(run: Path) -> None:
     module = load_module(run / loop.LAST)
     bundle = module.bundle("again")
     assert bundle.card["steps"] == module.steps_done > 0
     assert bundle.card["recipe_hash"] == read_recipe(TINY).digest
+
+
+def test_a_run_that_begins_from_a_model_begins_where_that_ended(
+    run: Path, clips: list[Utterance], cache: Path, tmp_path: Path
+) -> None:
+    recipe = write_toml(short(epochs=1, score_every=1), tmp_path / "on.toml")
+    learn = command(recipe, tmp_path, cache, "--init", str(run / "best.auricle"))
+    done = subprocess.run(learn, check=False, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.returncode == 0, done.stderr
+    [first] = epochs(tmp_path / "on")
+    assert first["loss"] < 2 * LEARNT  # by chance it would be above 3
+    assert read_bundle(tmp_path / "on" / "best.auricle").card["started_from"].startswith("tiny ")
 
 
 def test_a_killed_run_goes_on_where_it_was_and_says_so(tmp_path: Path, clips: list[Utterance], cache: Path) -> None:
@@ -119,6 +172,52 @@ def test_a_killed_run_goes_on_where_it_was_and_says_so(tmp_path: Path, clips: li
     assert load_module(checkpoint).steps_done == planned
 
 
+class Watched:
+    """Keeps each step's number, loss and clips (by the length of their texts), and may break off before one."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, stop_at: int | None = None) -> None:
+        self.seen: list[tuple[int, float, list[int]]] = []
+        step = SpeechModule.training_step
+
+        def training_step(module: SpeechModule, batch: Any, index: int) -> Any:
+            number = module.steps_done
+            if number == stop_at:
+                raise RuntimeError("stopped")
+            loss = step(module, batch, index)
+            self.seen.append((number, float(loss.detach()), batch.target_lengths.tolist()))
+            return loss
+
+        patch.setattr(SpeechModule, "training_step", training_step)
+
+
+def test_a_run_resumed_in_mid_epoch_goes_on_to_the_digit(clips: list[Utterance], cache: Path, tmp_path: Path) -> None:
+    values = short(epochs=9, score_every=100, average=0.9).to_dict()
+    recipe = make_recipe({**values, "network": {**values["network"], "gru_dropout": 0.2, "dropout": 0.1}}, "test")
+    corpus, _ = loop.prepare(recipe, clips, [], cache)
+
+    def train(folder: str, stop_at: int | None = None) -> tuple[Watched, SpeechModule | None]:
+        with pytest.MonkeyPatch.context() as patch:
+            watched = Watched(patch, stop_at)
+            if stop_at is None:
+                return watched, loop.train(recipe, corpus, tmp_path / folder)
+            with pytest.raises(RuntimeError, match="stopped"):
+                loop.train(recipe, corpus, tmp_path / folder, checkpoint_minutes=0)
+            return watched, None
+
+    whole, module = train("whole")
+    before, _ = train("parts", stop_at=10)
+    after, resumed = train("parts")
+    assert len(before.seen) == 10
+    assert len(after.seen) >= 20
+    assert before.seen + after.seen == whole.seen  # every loss, every clip, in order
+    assert module is not None
+    assert resumed is not None
+    for ours, theirs in zip(
+        resumed.averaged_network().parameters(), module.averaged_network().parameters(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
 def test_two_processes_train_one_network(tmp_path: Path, cache: Path) -> None:
     toml = write_toml(short(epochs=3, score_every=1), tmp_path / "pair.toml")
     done = subprocess.run(
@@ -127,6 +226,35 @@ def test_two_processes_train_one_network(tmp_path: Path, cache: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(epochs(tmp_path / "pair")) == 3
     assert (tmp_path / "pair" / loop.BEST).exists()
+
+
+def test_two_processes_come_to_the_gradients_of_one_over_the_same_clips(tmp_path: Path) -> None:
+    program = Path(__file__).parent / "one_step.py"
+    for processes in ("1", "2"):
+        subprocess.run([sys.executable, program, processes, tmp_path], check=True, timeout=240, capture_output=True)
+    together, *halves = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("1-0", "2-0", "2-1")]
+    assert all(halves)
+    assert sorted(halves[0] + halves[1]) == together  # no clip twice, none left out, and not the same work on both
+    ours, theirs, other = (torch.load(tmp_path / f"{name}.pt") for name in ("2-0", "1-0", "2-1"))
+    for shared, alone, same in zip(ours, theirs, other, strict=True):
+        assert torch.equal(shared, same)
+        # A bias before LayerNorm has no gradient but rounding: what is below a millionth is none.
+        assert float((shared - alone).norm() / alone.norm().clamp(min=1e-2)) < 1e-5
+
+
+def test_torchrun_trains_one_network_on_two_nodes(tmp_path: Path, cache: Path) -> None:
+    toml = write_toml(short(epochs=2, score_every=1), tmp_path / "nodes.toml")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    rendezvous = ("--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-id", "test")
+    start = [sys.executable, "-m", "torch.distributed.run", *rendezvous, "--rdzv-endpoint", f"127.0.0.1:{port}"]
+    learn = [*start, *command(toml, tmp_path / "runs", cache)[1:]]
+    nodes = [subprocess.Popen(learn, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [node.communicate(timeout=240)[1] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], said
+    assert sum("2 CPU cores" in text for text in said) == 1  # one of them speaks
+    assert len(epochs(tmp_path / "runs" / "nodes")) == 2
 
 
 def test_a_run_of_another_recipe_is_not_gone_on_with(run: Path, clips: list[Utterance], cache: Path) -> None:
@@ -234,14 +362,42 @@ def test_a_run_that_is_made_longer_goes_on_from_before_its_rate_fell(
     assert third.steps_done == second.steps_done
 
 
-def test_a_loss_that_is_no_number_stops_the_run(clips: list[Utterance], cache: Path, tmp_path: Path) -> None:
-    recipe = short(epochs=2)
+class Poisoned:
+    """A corpus whose clips of some steps hold nothing but NaN."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, poisoned: Callable[[int], bool]) -> None:
+        step = SpeechModule.training_step
+
+        def training_step(module: SpeechModule, batch: Any, index: int) -> Any:
+            if poisoned(module.steps_done):
+                batch = batch._replace(features=batch.features * float("nan"))
+            return step(module, batch, index)
+
+        patch.setattr(SpeechModule, "training_step", training_step)
+
+
+def test_a_step_whose_loss_is_no_number_is_left_out_and_counted(
+    clips: list[Utterance], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = short(epochs=4)
+    corpus, _ = loop.prepare(recipe, clips, clips, cache)
+    Poisoned(monkeypatch, lambda step: step in {1, 2})
+    module = loop.train(recipe, corpus, tmp_path / "spots")
+    assert module.skipped == 2
+    assert module.steps_done > 3
+    assert all(torch.isfinite(weight).all() for weight in module.network.parameters())
+    assert module.bundle("spots").card["steps_left_out"] == 2
+    assert load_module(tmp_path / "spots" / "last.ckpt").skipped == 2
+
+
+def test_a_loss_that_stays_no_number_stops_the_run_and_keeps_the_weights_from_before(
+    clips: list[Utterance], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = short(epochs=60)
     corpus, _ = loop.prepare(recipe, clips, [], cache)
-    broken = type(corpus.store)
-    original = broken.__getitem__
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(broken, "__getitem__", lambda store, name: original(store, name) * float("nan"))
-        module: SpeechModule | None = None
-        with pytest.raises(TrainingError, match="not a number"):
-            module = loop.train(recipe, corpus, tmp_path / "nan")
-    assert module is None
+    Poisoned(monkeypatch, lambda step: step >= 2)
+    with pytest.raises(TrainingError, match="not a number 20 times in a row: lower peak_rate"):
+        loop.train(recipe, corpus, tmp_path / "nan", checkpoint_minutes=0)
+    kept = load_module(tmp_path / "nan" / "last.ckpt")
+    assert kept.skipped == 20
+    assert all(torch.isfinite(weight).all() for weight in kept.network.parameters())

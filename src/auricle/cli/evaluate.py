@@ -47,11 +47,11 @@ def evaluate(
     digits. Intervals are those of 95 % confidence. RTF is seconds of recognition per second of audio; reading the files
     is not in it. Utterances that cannot be scored are counted and reported, and the exit code is then 1.
     """
-    from auricle.manifest import read_manifest
+    from auricle.manifest import read_manifest, spread
 
     if len({path.resolve() for path in manifests}) < len(manifests):
         raise typer.BadParameter("a manifest is given twice: each counts once.", param_hint="--manifest")
-    sets = {path: _spread(read_manifest(path), limit) for path in manifests}
+    sets = {path: spread(read_manifest(path), limit) for path in manifests}
     reports = _reports(sets, load_recognizer(model, threads, no_lm=no_lm, beam=beam))
     pooled = _pooled(list(reports.values()))
     if report:
@@ -69,11 +69,6 @@ def evaluate(
         of = f"{len(failures)} of {len(failures) + len(pooled.rows)} utterances"
         complain(f"{of} could not be scored; the first, {first.id}: {first.message}")
         raise typer.Exit(1)
-
-
-def _spread(utterances: list[Utterance], limit: int | None) -> list[Utterance]:
-    count = min(limit or len(utterances), len(utterances))
-    return [utterances[index * len(utterances) // count] for index in range(count)]
 
 
 def _reports(sets: dict[Path, list[Utterance]], recognizer: Recognizer) -> dict[Path, Report]:

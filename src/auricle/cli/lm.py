@@ -15,7 +15,6 @@ from auricle.errors import AuricleError, BundleError
 
 if TYPE_CHECKING:
     from auricle.alphabet import Alphabet
-    from auricle.bundle import Bundle
     from auricle.decoding.ngram import NgramModel, PerplexityReport
 
 lm_app = typer.Typer(no_args_is_help=True, help="Build language models, measure them, put them into bundles.")
@@ -90,11 +89,11 @@ def add(
     ] = None,
 ) -> None:
     """Write a copy of a bundle with a language model in it, which replaces one that it has."""
-    from auricle.bundle import LANGUAGE_MODEL, write_bundle
+    from auricle.bundle import LANGUAGE_MODEL, find_bundle, write_bundle
 
     if output.suffix != ".auricle":
         raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
-    source = _bundle(bundle)
+    source = find_bundle(bundle)
     loaded = _load(lm)
     unwritable = _unwritable(loaded, source.alphabet)
     content = lm.read_bytes() if lm.suffix == ".npz" else loaded.to_bytes()
@@ -114,17 +113,12 @@ def add(
         typer.echo(f"{unwritable:,} words have characters that the model cannot write, and will not be found")
 
 
-def _bundle(name: str) -> Bundle:
-    from auricle.bundle import embedded_bundle, read_bundle
-
-    return read_bundle(name) if Path(name).exists() else embedded_bundle(name)
-
-
 def alphabet_of(model: str | None) -> Alphabet:
     """Return the alphabet of a bundle, or English."""
     from auricle.alphabet import ENGLISH
+    from auricle.bundle import find_bundle
 
-    return _bundle(model).alphabet if model else ENGLISH
+    return find_bundle(model).alphabet if model else ENGLISH
 
 
 def _load(path: Path) -> NgramModel:

@@ -15,7 +15,9 @@ from auricle.cli.terminal import Bar, complain, load_recognizer, write_whole
 from auricle.errors import AudioError, AuricleError
 
 if TYPE_CHECKING:
+    from auricle.bundle import Bundle
     from auricle.calibration import Bin
+    from auricle.decoding import Decoder
     from auricle.language.tune import Clip, Point
     from auricle.recognizer import Recognizer
 
@@ -44,44 +46,26 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     a bundle without a language model has its confidences calibrated only. Tune on speech that the model was not trained
     on and that you will not judge it by.
     """
-    from auricle.bundle import LANGUAGE_MODEL, write_bundle
+    from auricle.bundle import write_bundle
     from auricle.calibration import calibration_error, fit, reliability
-    from auricle.decoders import beam_options
-    from auricle.decoding import GreedyDecoder, NgramModel
-    from auricle.decoding.beam import BeamDecoder
-    from auricle.language.tune import tune as search
 
     if output.suffix != ".auricle":
         raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
-    recognizer = load_recognizer(bundle, None)
+    recognizer = load_recognizer(bundle, None, no_lm=True)
     source = recognizer.bundle
     clips = _clips(recognizer, manifests, limit)
-    decoder: Any = GreedyDecoder(source.alphabet)
-    chosen, points = dict(source.decoder), list[Any]()
-    if content := source.files.get(LANGUAGE_MODEL):
-        model, options = NgramModel.from_bytes(content), beam_options(source.decoder)
-        with Bar("tuning") as bar:
-            points = search(
-                clips,
-                model,
-                source.alphabet,
-                options,
-                processes or os.cpu_count() or 1,
-                _counting(bar),
-            )
-        best = points[0]
-        chosen |= {"kind": "beam", "lm_weight": best.alpha, "word_bonus": best.beta}
-        decoder = BeamDecoder(source.alphabet, model, replace(options, alpha=best.alpha, beta=best.beta))
-        for point in points[:5]:
-            typer.echo(f"alpha {point.alpha:<6g} beta {point.beta:<6g} WER {point.wer:.2%}")
+    points, weights, decoder = _weighed(source, clips, processes or os.cpu_count() or 1)
+    for point in points[:5]:
+        typer.echo(f"alpha {point.alpha:<6g} beta {point.beta:<6g} WER {point.wer:.2%}")
     confidences, right = _judged(clips, decoder, source.frame_seconds)
     curve = fit(confidences, right)
-    chosen |= {"confidence_slope": round(curve.slope, 4), "confidence_offset": round(curve.offset, 4)}
     before, after = reliability(confidences, right), reliability(map(curve, confidences), right)
     typer.echo(
         f"confidence: error {calibration_error(before):.3f} before, {calibration_error(after):.3f} after calibration, "
         f"{len(right):,} words of which {sum(right) / max(1, len(right)):.0%} are right"
     )
+    curves = {"confidence_slope": round(curve.slope, 4), "confidence_offset": round(curve.offset, 4)}
+    chosen = {**source.decoder, **weights, **curves}
     try:
         write_bundle(replace(source, decoder=chosen), output)
     except OSError as error:
@@ -91,20 +75,40 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     typer.echo(f"{output}: {', '.join(f'{name} {value}' for name, value in chosen.items())}")
 
 
+def _weighed(source: Bundle, clips: list[Clip], processes: int) -> tuple[list[Point], dict[str, Any], Decoder]:
+    """Search for the language model's weights: the points tried, best first, the settings chosen, a decoder with them.
+
+    Without a language model there is nothing to weigh.
+    """
+    from auricle.bundle import LANGUAGE_MODEL
+    from auricle.decoders import beam_options
+    from auricle.decoding import GreedyDecoder, NgramModel
+    from auricle.decoding.beam import BeamDecoder
+    from auricle.language.tune import tune as search
+
+    content = source.files.get(LANGUAGE_MODEL)
+    if content is None:
+        return [], {}, GreedyDecoder(source.alphabet)
+    model, options = NgramModel.from_bytes(content), beam_options(source)
+    with Bar("tuning") as bar:
+        points = search(clips, model, source.alphabet, options, processes, _counting(bar))
+    best = points[0]
+    decoder = BeamDecoder(source.alphabet, model, replace(options, alpha=best.alpha, beta=best.beta))
+    return points, {"kind": "beam", "lm_weight": best.alpha, "word_bonus": best.beta}, decoder
+
+
 def _clips(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None) -> list[Clip]:
     """Return log-probabilities and texts; what cannot be read, or is longer than one window, is told and left out."""
     from auricle import audio
-    from auricle.manifest import read_manifests
+    from auricle.manifest import read_manifests, spread
     from auricle.segmentation import LONGEST_SECONDS
 
-    utterances = read_manifests(manifests)
-    count = min(limit or len(utterances), len(utterances))
+    utterances = spread(read_manifests(manifests), limit)
     clips: list[Clip] = []
     left_out: list[str] = []
     with Bar("listening") as bar:
-        for index in range(count):
-            utterance = utterances[index * len(utterances) // count]
-            bar.tell(index / count)
+        for index, utterance in enumerate(utterances):
+            bar.tell(index / len(utterances))
             text = recognizer.bundle.alphabet.normalise(utterance.text or "")
             try:
                 waveform = audio.read(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from auricle.bundle import find_bundle
 from auricle.cli.app import app
 from auricle.cli.terminal import Bar
 from auricle.errors import MissingExtraError
@@ -23,12 +24,25 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     dev: Annotated[
         list[Path] | None, typer.Option("--dev", metavar="M.jsonl", help="Manifest to score by; may be given again.")
     ] = None,
+    noise: Annotated[
+        list[Path] | None,
+        typer.Option("--noise", metavar="M.jsonl", help="Manifest of noise for recipes that mix some in."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; default: the recipe's.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder that runs are kept in.")] = Path("runs"),
     cache: Annotated[Path, typer.Option(help="Folder that computed features are kept in.")] = Path(".cache/features"),
     processes: Annotated[int, typer.Option(min=1, help="Processes; on a CPU, one for each core is quickest.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each with torchrun.")] = 1,
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="Type of the products; auto takes bfloat16 where the processor has instructions for it."),
+    ] = "auto",
     max_time: Annotated[
         float | None, typer.Option(metavar="HOURS", min=0.0, help="End the whole run, and its schedule, by then.")
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Begin from this model (a bundle, or english) instead of from chance."),
     ] = None,
     checkpoint_minutes: Annotated[float, typer.Option(min=0.0, help="Time from one checkpoint to the next.")] = 5.0,
 ) -> None:
@@ -44,9 +58,10 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         raise MissingExtraError("training", "train") from error
 
     chosen = read_recipe(recipe)
+    start = find_bundle(init) if init else None
     utterances, dev_utterances = read_manifests(train), read_manifests(dev or [])
     # Lightning starts the other processes by running this command again; one voice is enough.
-    is_first = "LOCAL_RANK" not in os.environ
+    is_first = loop.is_first()
     with Bar("features") as bar:
         done = 0
 
@@ -56,7 +71,15 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             bar.tell(done / len(utterances))
 
         workers = os.cpu_count() or 1
-        corpus, left_out = loop.prepare(chosen, utterances, dev_utterances, cache, workers=workers, progress=advance)
+        corpus, left_out = loop.prepare(
+            chosen,
+            utterances,
+            dev_utterances,
+            cache,
+            noise=read_manifests(noise or []),
+            workers=workers,
+            progress=advance,
+        )
     if is_first:
         typer.echo(f"{len(corpus.examples)} clips to learn from, {len(corpus.dev)} to be judged by", err=True)
     if is_first and left_out:
@@ -67,11 +90,12 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         chosen,
         corpus,
         folder,
-        processes=processes,
+        machine=loop.Machine.here(processes, nodes, precision),
         max_hours=max_time,
         checkpoint_minutes=checkpoint_minutes,
         # The last two parts of a path say which manifest it was, and nothing of the machine.
         card={"train": ["/".join(path.parts[-2:]) for path in train], "train_clips": len(corpus.examples)},
+        start=start,
     )
     if is_first:
         typer.echo(f"done: {folder / (loop.BEST if dev_utterances else loop.LAST)}", err=True)

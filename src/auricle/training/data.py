@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from multiprocessing import get_context
@@ -27,6 +30,7 @@ from auricle.errors import AudioError, TrainingError
 from auricle.features import Array, FeatureConfig, Normalization, log_mel
 from auricle.manifest import Utterance
 from auricle.training import augment
+from auricle.training.distort import Distorter
 from auricle.training.recipe import Recipe
 
 _BUCKETS = 12
@@ -94,10 +98,22 @@ class FeatureStore:
         clip.
         """
         path = folder / f"{_store_key(utterances, config)}.f16"
-        if not path.with_suffix(".json").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            _write_store(path, utterances, config, workers, progress)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Processes that torchrun starts come here at once: the first writes, the others wait and find it written.
+        with _locked(folder):
+            if not path.with_suffix(".json").exists():
+                _write_store(path, utterances, config, workers, progress)
         return cls(path, config)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _store_key(utterances: Sequence[Utterance], config: FeatureConfig) -> str:
@@ -150,12 +166,10 @@ def _computed(
 
 def _features_or_reason(utterance: Utterance, config: FeatureConfig) -> npt.NDArray[np.float16] | str:
     try:
-        waveform = audio.read(
-            utterance.audio_filepath, rate=config.sample_rate, offset=utterance.offset, duration=utterance.duration
-        )
+        samples = samples_of(utterance, config.sample_rate)
     except AudioError as error:
         return str(error)
-    return log_mel(waveform.samples, config).astype(np.float16)
+    return log_mel(samples, config).astype(np.float16)
 
 
 def least_frames(tokens: Sequence[int], stride: int) -> int:
@@ -202,11 +216,20 @@ class Clips(Dataset[Batch]):
     """Turns the names of one batch's clips into tensors, augmented anew each epoch."""
 
     def __init__(
-        self, examples: Sequence[Example], store: FeatureStore, normalization: Normalization, recipe: Recipe, epoch: int
+        self,
+        examples: Sequence[Example],
+        store: FeatureStore,
+        normalization: Normalization,
+        recipe: Recipe,
+        epoch: int,
+        *,
+        noise: Sequence[Utterance] = (),
     ) -> None:
         self.examples = {example.utterance.id: example for example in examples}
         self.store, self.normalization, self.recipe = store, normalization, recipe
         self.epoch = epoch
+        voices = [example.utterance for example in examples]
+        self.distorter = distorter_of(recipe, voices, noise) if recipe.waveform.any else None
 
     def __getitem__(self, names: list[str]) -> Batch:
         examples = [self.examples[name] for name in names]
@@ -225,10 +248,33 @@ class Clips(Dataset[Batch]):
         # The draw depends on the clip and the epoch, not on the process or on what came before: resuming repeats it.
         seed = [self.recipe.schedule.seed, self.epoch, *example.utterance.id.encode()]
         rng = np.random.default_rng(seed)
+        plan = self.distorter.plan(rng) if self.distorter else []
+        features = self._distorted(example, plan, rng) if plan else self.store[example.utterance.id]
         features = augment.augment_log_mel(
-            self.store[example.utterance.id], self.recipe.augment, self.recipe.features, rng, example.least_frames
+            features, self.recipe.augment, self.recipe.features, rng, example.least_frames
         )
         return augment.mask(self.normalization(features), self.recipe.augment, rng)
+
+    def _distorted(self, example: Example, plan: Sequence[str], rng: np.random.Generator) -> Array:
+        assert self.distorter is not None
+        config = self.recipe.features
+        samples = samples_of(example.utterance, config.sample_rate)
+        return log_mel(self.distorter(samples, plan, rng, (example.least_frames - 1) * config.hop + 1), config)
+
+
+def distorter_of(recipe: Recipe, voices: Sequence[Utterance], noise: Sequence[Utterance] = ()) -> Distorter:
+    """Return what distorts waveforms for a recipe: with recorded noise where there is any, and babble of `voices`."""
+    rate = recipe.features.sample_rate
+
+    def drawn_from(utterances: Sequence[Utterance]) -> Callable[[np.random.Generator], Array] | None:
+        return (lambda rng: samples_of(utterances[int(rng.integers(len(utterances)))], rate)) if utterances else None
+
+    return Distorter(recipe.waveform, rate, drawn_from(noise), drawn_from(voices))
+
+
+def samples_of(utterance: Utterance, rate: int) -> Array:
+    """Return an utterance's samples at `rate` Hz. Raises AudioError."""
+    return audio.read(utterance.audio_filepath, rate=rate, offset=utterance.offset, duration=utterance.duration).samples
 
 
 class EpochPlan(Sampler[list[str]]):

@@ -6,6 +6,7 @@ operator GRU takes the lengths that padding needs. Its gates stand in the order 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -28,16 +29,21 @@ PARITY = 1e-4
 """Largest difference of a log-probability between torch and ONNX Runtime, both in float32."""
 _OPSET = 20
 _IR = 10
+_SCALE = ".scale"
 _SMALLEST = 1024  # values; biases and norms stay in float32, they weigh nothing
 
 
 class _Graph:
-    """An ONNX graph under construction. Methods add a node and return the name of its output."""
+    """An ONNX graph under construction. Methods add a node and return the name of its output.
 
-    def __init__(self, weights: Weights) -> None:
+    Weights are stored under the names that they have in the network, so that `read_weights` finds them again.
+    """
+
+    def __init__(self, weights: Weights, names: Mapping[int, str]) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self._weights = weights
+        self._names = names
         self._count = 0
 
     def op(self, kind: str, *inputs: str, outputs: Sequence[str] | None = None, **attributes: Any) -> str:
@@ -48,23 +54,31 @@ class _Graph:
     def constant(self, values: Any, dtype: npt.DTypeLike = np.int64) -> str:
         return self._initializer(np.asarray(values, dtype))
 
-    def weight(self, tensor: Tensor | npt.NDArray[np.float32], axis: int = 0) -> str:
-        """Store a tensor in the graph's weight type and return it as float32; int8 has a scale per index of `axis`."""
-        values = np.ascontiguousarray(tensor.detach().cpu().numpy() if isinstance(tensor, Tensor) else tensor)
+    def weight(self, tensor: Tensor, axis: int = 0, *, rows: Tensor | None = None) -> str:
+        """Store a tensor in the graph's weight type and return it as float32; int8 has a scale per index of `axis`.
+
+        `rows` is the order in which the rows of dimension 1 are stored.
+        """
+        ordered = tensor if rows is None else tensor[:, rows]
+        return self.stored(ordered.detach().cpu().numpy(), self._names[id(tensor)], axis)
+
+    def stored(self, values: npt.NDArray[np.float32], name: str, axis: int = 0) -> str:
+        values = np.ascontiguousarray(values)
         if self._weights == "float32" or values.size < _SMALLEST:
-            return self._initializer(values)
+            return self._initializer(values, name)
         if self._weights == "float16":
-            return self.op("Cast", self._initializer(values.astype(np.float16)), to=TensorProto.FLOAT)
+            return self.op("Cast", self._initializer(values.astype(np.float16), name), to=TensorProto.FLOAT)
         # ONNX scales one axis: the leading ones are folded into it and unfolded again.
         folded = values.reshape(-1, int(np.prod(values.shape[axis + 1 :])))
         scale = np.maximum(np.abs(folded).max(axis=1), 1e-12) / 127
-        stored = self._initializer(np.round(folded / scale[:, None]).astype(np.int8))
+        stored = self._initializer(np.round(folded / scale[:, None]).astype(np.int8), name)
         zero = self._initializer(np.zeros(len(scale), np.int8))
-        restored = self.op("DequantizeLinear", stored, self._initializer(scale.astype(np.float32)), zero, axis=0)
+        scales = self._initializer(scale.astype(np.float32), name + _SCALE)
+        restored = self.op("DequantizeLinear", stored, scales, zero, axis=0)
         return self.op("Reshape", restored, self.constant(values.shape))
 
-    def _initializer(self, values: npt.NDArray[Any]) -> str:
-        name = self._name("c")
+    def _initializer(self, values: npt.NDArray[Any], name: str | None = None) -> str:
+        name = name or self._name("c")
         self.initializers.append(numpy_helper.from_array(values, name))
         return name
 
@@ -99,16 +113,16 @@ class _Graph:
 
 def to_onnx(network: DeepSpeech2, weights: Weights = "float32") -> bytes:
     """Return the serialised graph, from features and lengths to log_probs and out_lengths as a bundle has them."""
-    graph = _Graph(weights)
+    graph = _Graph(weights, {id(parameter): name for name, parameter in network.named_parameters()})
     config = network.config
     mask_in = _mask(graph, "lengths", graph.op("Shape", "features", start=1, end=2))
     x = graph.op("Mul", "features", graph.op("Unsqueeze", mask_in, graph.constant([2])))
-    stride = graph.constant(config.stride_time)
-    shifted = graph.op("Add", "lengths", graph.constant(config.stride_time - 1))
-    graph.op("Div", shifted, stride, outputs=["out_lengths"])
+    frames = _shortened(graph, graph.op("Shape", "features", start=1, end=2), config.stride)
+    _shortened(graph, "lengths", config.stride, outputs=["out_lengths"])
+    lengths = _shortened(graph, "lengths", config.stride_time)
 
     x = graph.convolution(graph.op("Unsqueeze", x, graph.constant([1])), network.convolution)
-    mask = _mask(graph, "out_lengths", graph.op("Shape", x, start=2, end=3))
+    mask = _mask(graph, lengths, graph.op("Shape", x, start=2, end=3))
     mask = graph.op("Unsqueeze", mask, graph.constant([1, 3]))
     x = graph.op("Mul", x, mask)
     for block in network.residuals:
@@ -116,9 +130,9 @@ def to_onnx(network: DeepSpeech2, weights: Weights = "float32") -> bytes:
     x = graph.op("Transpose", x, perm=[2, 0, 1, 3])
     x = graph.op("Reshape", x, graph.constant([0, 0, -1]))
     x = graph.linear(x, network.projection)
-    sequence_lens = graph.op("Cast", "out_lengths", to=TensorProto.INT32)
-    for layer in network.recurrent:
-        x = _recurrent(graph, x, sequence_lens, layer)
+    sequence_lens = graph.op("Cast", lengths, to=TensorProto.INT32)
+    for number, layer in enumerate(network.recurrent):
+        x = _recurrent(graph, x, sequence_lens, layer, f"recurrent.{number}.gru")
     if network.norm is not None:
         x = graph.norm(x, network.norm)
     *hidden, last = network.classifier
@@ -126,9 +140,19 @@ def to_onnx(network: DeepSpeech2, weights: Weights = "float32") -> bytes:
         assert isinstance(linear, nn.Linear)
         x = graph.op("Gelu", graph.linear(x, linear))
     assert isinstance(last, nn.Linear)
-    x = graph.op("LogSoftmax", graph.linear(x, last), axis=-1)
-    graph.op("Transpose", x, perm=[1, 0, 2], outputs=["log_probs"])
+    x = graph.op("Transpose", graph.linear(x, last), perm=[1, 0, 2])
+    if config.outputs > 1:
+        x = graph.op("Reshape", x, graph.constant([0, -1, network.tokens]))
+        x = graph.op("Slice", x, graph.constant([0]), frames, graph.constant([1]))
+    graph.op("LogSoftmax", x, outputs=["log_probs"], axis=-1)
     return bytes(_model(graph, network).SerializeToString())
+
+
+def _shortened(graph: _Graph, lengths: str, stride: int, outputs: Sequence[str] | None = None) -> str:
+    """Divide lengths by the stride and round up."""
+    return graph.op(
+        "Div", graph.op("Add", lengths, graph.constant([stride - 1])), graph.constant([stride]), outputs=outputs
+    )
 
 
 def _mask(graph: _Graph, lengths: str, steps: str) -> str:
@@ -147,18 +171,18 @@ def _residual(graph: _Graph, x: str, mask: str, block: Any) -> str:
     return graph.op("Mul", graph.op("Add", x, y), mask)
 
 
-def _recurrent(graph: _Graph, x: str, sequence_lens: str, layer: Any) -> str:
+def _recurrent(graph: _Graph, x: str, sequence_lens: str, layer: Any, name: str) -> str:
     y = graph.norm(x, layer.norm) if layer.norm is not None else x
     y = graph.op("Gelu", y) if layer.gelu else y
     gru, hidden = layer.gru, layer.gru.hidden
-    order = torch.cat([torch.arange(gate * hidden, (gate + 1) * hidden) for gate in (1, 0, 2)])
-    biases = torch.cat((gru.bias_ih[:, order], gru.bias_hh[:, order]), dim=1)
+    rows = _moved(hidden, (1, 0, 2))
+    biases = torch.cat((gru.bias_ih[:, rows], gru.bias_hh[:, rows]), dim=1)
     states = graph.op(
         "GRU",
         y,
-        graph.weight(gru.weight_ih[:, order], axis=1),
-        graph.weight(gru.weight_hh[:, order], axis=1),
-        graph.weight(biases.detach().numpy(), axis=1),
+        graph.weight(gru.weight_ih, axis=1, rows=rows),
+        graph.weight(gru.weight_hh, axis=1, rows=rows),
+        graph.stored(biases.detach().cpu().numpy(), f"{name}.biases", axis=1),
         sequence_lens,
         direction="bidirectional",
         hidden_size=hidden,
@@ -167,6 +191,44 @@ def _recurrent(graph: _Graph, x: str, sequence_lens: str, layer: Any) -> str:
     states = graph.op("Transpose", states, perm=[0, 2, 1, 3])  # [T, 2, B, H] to [T, B, 2, H]
     states = graph.op("Reshape", states, graph.constant([0, 0, -1]))
     return graph.op("Add", x, states) if layer.residual else states
+
+
+def _moved(hidden: int, gates: Sequence[int]) -> Tensor:
+    """Return the rows of a gate matrix with its three gates in another order."""
+    return torch.cat([torch.arange(gate * hidden, (gate + 1) * hidden) for gate in gates])
+
+
+def read_weights(bundle: Bundle, network: DeepSpeech2) -> dict[str, Tensor]:
+    """Return the weights of a bundle's acoustic model, float32, under the names and in the layout of `network`.
+
+    What serves training alone, such as a second classifier, is not in a bundle. The last layer has the rows of the
+    bundle's own alphabet. Raises TrainingError for a graph whose weights have no names, and for other sizes than the
+    network's.
+    """
+    graph = onnx.load_from_string(bundle.files[ACOUSTIC]).graph
+    stored = {one.name: numpy_helper.to_array(one).astype(np.float32) for one in graph.initializer}
+    if "projection.weight" not in stored:
+        raise TrainingError(f"{bundle.name}: its weights have no names, as in bundles of old: export the model again.")
+    for name in [name for name in stored if name.endswith(_SCALE)]:
+        stored[name.removesuffix(_SCALE)] *= stored[name][:, None]
+    for name in [name for name in stored if name.endswith(".biases")]:
+        layer = name.removesuffix("biases")
+        stored[layer + "bias_ih"], stored[layer + "bias_hh"] = np.split(stored[name].reshape(2, -1), 2, axis=1)
+    last = {f"classifier.{len(network.classifier) - 1}.{kind}" for kind in ("weight", "bias")}
+    weights = dict[str, Tensor]()
+    for name, parameter in network.named_parameters():
+        if (values := stored.get(name)) is None:
+            if name.startswith("auxiliary"):
+                continue
+            raise TrainingError(f"{bundle.name}: has no {name}, which the recipe's network has: take its own recipe.")
+        shape = [-1, *parameter.shape[1:]] if name in last else list(parameter.shape)
+        if values.size % math.prod(parameter.shape[1:]) or (name not in last and values.size != parameter.numel()):
+            raise TrainingError(
+                f"{bundle.name}: {name} has other sizes than in the recipe's network: take its own recipe."
+            )
+        weight = torch.from_numpy(values.reshape(shape).copy())
+        weights[name] = weight[:, _moved(network.config.gru_hidden, (1, 0, 2))] if ".gru." in name else weight
+    return weights
 
 
 def _model(graph: _Graph, network: DeepSpeech2) -> onnx.ModelProto:
@@ -226,7 +288,7 @@ def to_bundle(
 ) -> Bundle:
     """Return a bundle of the network. Raises TrainingError unless the parity check passes."""
     rng = np.random.default_rng(0)
-    stride = network.config.stride_time
+    stride = network.config.stride
     ragged = (1, stride, 3 * stride + 1, 97, 40)
     check_parity(network, [rng.standard_normal((frames, features.mel), dtype=np.float32) for frames in ragged])
     return Bundle(

@@ -14,14 +14,46 @@ happens there never reaches a valid frame, and no step needs a mask.
 On a CPU both directions run in one loop. `nn.GRU` adds to the weight gradient at every step; here every gate's
 derivative is laid out beforehand, only the state's gradient stays in the loop, and the weight gradient is one product
 over all steps. On a GPU the same parameters go through cuDNN.
+
+Where the processor multiplies bfloat16 (AMX, AVX512-BF16), the products do, eight times and twice as fast; states,
+gates and all sums over time stay in float32, and so does all of it outside training. `products_in` chooses for a part
+of a program.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+
+def fastest_products() -> torch.dtype:
+    """Return the type whose products this processor makes fastest: bfloat16 where it has instructions for it."""
+    cpu = torch.cpu
+    quick = cpu._is_amx_tile_supported() or cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if quick else torch.float32
+
+
+_PRODUCTS: ContextVar[torch.dtype] = ContextVar("products")
+
+
+def products() -> torch.dtype:
+    """Return the type that matrix products on the CPU are made in here: `fastest_products` unless chosen otherwise."""
+    return _PRODUCTS.get(None) or fastest_products()
+
+
+@contextmanager
+def products_in(dtype: torch.dtype) -> Iterator[None]:
+    """Make the products of a block in float32 or bfloat16, whatever the processor."""
+    token = _PRODUCTS.set(dtype)
+    try:
+        yield
+    finally:
+        _PRODUCTS.reset(token)
 
 
 class BiGRU(nn.Module):
@@ -57,7 +89,11 @@ class BiGRU(nn.Module):
 
     def _loop(self, x: Tensor, reverse: Tensor) -> Tensor:
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        out: Tensor = _Bidirectional.apply(x, reverse, *weights)  # type: ignore[no-untyped-call]
+        # Autocast would turn the very sums to bfloat16 that must not be.
+        with torch.autocast("cpu", enabled=False):
+            x = x.to(self.weight_ih.dtype)
+            dtype = products() if self.training and x.dtype == torch.float32 else x.dtype
+            out: Tensor = _Bidirectional.apply(x, reverse, *weights, dtype)  # type: ignore[no-untyped-call]
         return out
 
     def _cudnn(self, x: Tensor, reverse: Tensor) -> Tensor:
@@ -94,16 +130,25 @@ class _Bidirectional(torch.autograd.Function):
 
     @staticmethod
     def forward(  # noqa: PLR0917 - autograd calls it by position
-        ctx: Any, x: Tensor, reverse: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor
+        ctx: Any,
+        x: Tensor,
+        reverse: Tensor,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias_ih: Tensor,
+        bias_hh: Tensor,
+        dtype: torch.dtype,
     ) -> Tensor:
         steps, batch, _ = x.shape
-        hidden = weight_hh.shape[-1]
+        hidden, full = weight_hh.shape[-1], x.dtype
+        # Each weight is converted once a batch: at every step it would cost more than the product.
+        x, weight_ih, weight_hh = x.to(dtype), weight_ih.to(dtype), weight_hh.to(dtype)
         # The recurrent biases of r and z only ever stand beside the input's: they are added once, outside the loop.
         biases = bias_ih + nn.functional.pad(bias_hh[:, : 2 * hidden], (0, hidden))
-        gates = x.new_empty(2, steps, batch, 3 * hidden)
+        gates = x.new_empty(2, steps, batch, 3 * hidden, dtype=full)
         for direction, ordered in enumerate((x, _reordered(x, reverse))):
             rows = gates[direction].view(steps * batch, -1)
-            torch.addmm(biases[direction], ordered.reshape(steps * batch, -1), weight_ih[direction].T, out=rows)
+            _add_product(biases[direction], ordered.reshape(steps * batch, -1), weight_ih[direction].T, rows)
         states, saved = _recur(gates, weight_hh.transpose(1, 2).contiguous(), bias_hh[:, None, 2 * hidden :])
         ctx.save_for_backward(x, reverse, weight_ih, weight_hh, states, saved)
         return torch.cat((states[0, 1:], _reordered(states[1, 1:], reverse)), dim=-1)
@@ -112,30 +157,44 @@ class _Bidirectional(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, reverse, weight_ih, weight_hh, states, saved = ctx.saved_tensors
         steps, batch, hidden = len(x), x.shape[1], weight_hh.shape[-1]
+        dtype, full = x.dtype, grad.dtype
         gradients = torch.stack((grad[..., :hidden], _reordered(grad[..., hidden:], reverse)))
         recurrent, inputs = _recur_backward(gradients, weight_hh, states, saved)
         rows = steps * batch
         recurrent, inputs = recurrent.view(2, rows, -1), inputs.view(2, rows, -1)
-        weight_hh_grad = torch.bmm(recurrent.transpose(1, 2), states[:, :-1].reshape(2, rows, hidden))
-        weight_ih_grad = torch.empty_like(weight_ih)
+        bias_grads = inputs.sum(1), recurrent.sum(1)
+        recurrent, inputs, states = recurrent.to(dtype), inputs.to(dtype), states.to(dtype)
+        weight_hh_grad = torch.bmm(recurrent.transpose(1, 2), states[:, :-1].reshape(2, rows, hidden)).to(full)
         flat = x.reshape(rows, -1)
-        torch.mm(inputs[0].T, flat, out=weight_ih_grad[0])
-        torch.mm(inputs[1].T, flat.index_select(0, reverse), out=weight_ih_grad[1])
+        weight_ih_grad = torch.empty_like(weight_ih, dtype=full)
+        weight_ih_grad[0] = inputs[0].T @ flat
+        weight_ih_grad[1] = inputs[1].T @ flat.index_select(0, reverse)
         x_grad = (inputs[1] @ weight_ih[1]).index_select(0, reverse).addmm_(inputs[0], weight_ih[0]).view_as(x)
-        return x_grad, None, weight_ih_grad, weight_hh_grad, inputs.sum(1), recurrent.sum(1)
+        return x_grad.to(full), None, weight_ih_grad, weight_hh_grad, *bias_grads, None
+
+
+def _add_product(bias: Tensor, a: Tensor, b: Tensor, out: Tensor) -> None:
+    """Write bias + a @ b to the float32 tensor `out`, which a product in bfloat16 cannot do itself."""
+    if a.dtype == out.dtype:
+        torch.addmm(bias, a, b, out=out)
+    else:
+        torch.add(a @ b, bias, out=out)
 
 
 def _recur(gates: Tensor, product: Tensor, bias_n: Tensor) -> tuple[Tensor, Tensor]:
-    """Run the recurrence over gates [2, T, B, 3H]: states [2, T + 1, B, H] and each step's [r, z, n, W_hn h + b_hn]."""
+    """Run the recurrence over gates [2, T, B, 3H]: states [2, T + 1, B, H] and each step's [r, z, n, W_hn h + b_hn].
+
+    `product` [2, H, 3H] has the type of the products; all else is float32.
+    """
     _, steps, batch, width = gates.shape
     hidden = width // 3
     states = gates.new_empty(2, steps + 1, batch, hidden)
     states[:, 0] = 0
     saved = gates.new_empty(2, steps, batch, 4 * hidden)
-    recurrent = gates.new_empty(2, batch, width)
+    recurrent = product.new_empty(2, batch, width)
     for step in range(steps):
         state, row, gate = states[:, step], saved[:, step], gates[:, step]
-        torch.bmm(state, product, out=recurrent)
+        torch.bmm(state.to(product.dtype), product, out=recurrent)
         rz, new, hidden_n = row.split((2 * hidden, hidden, hidden), dim=-1)  # type: ignore[no-untyped-call]
         torch.add(gate[..., : 2 * hidden], recurrent[..., : 2 * hidden], out=rz)
         rz.sigmoid_()
@@ -157,12 +216,13 @@ def _recur_backward(grad: Tensor, weight: Tensor, states: Tensor, saved: Tensor)
     torch.mul(states[:, :-1] - n, z * (1 - z), out=recurrent[..., 1, :])
     torch.mul(to_n, r, out=recurrent[..., 2, :])
     carried = saved.new_zeros(2, batch, hidden)
+    narrow = weight.new_empty(2, batch, hidden)
     for step in range(steps - 1, -1, -1):
         total = grad[:, step].add_(carried)
         factors = recurrent[:, step]
         factors.mul_(total.unsqueeze(-2))
-        torch.bmm(factors.flatten(-2), weight, out=carried)
-        carried.addcmul_(total, z[:, step])
+        torch.bmm(factors.flatten(-2).to(weight.dtype), weight, out=narrow)
+        torch.addcmul(narrow, total, z[:, step], out=carried)
     recurrent = recurrent.flatten(-2)
     inputs = recurrent.clone()
     torch.mul(grad, to_n, out=inputs[..., 2 * hidden :])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import json
 import logging
+import math
 import os
 import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import lightning
 import torch
@@ -21,23 +24,33 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy
 
+from auricle import audio
 from auricle.alphabet import Alphabet
-from auricle.bundle import write_bundle
+from auricle.bundle import Bundle, write_bundle
 from auricle.errors import TrainingError
 from auricle.evaluation import evaluate
 from auricle.manifest import Utterance
 from auricle.recognizer import Recognizer
 from auricle.report import Report
 from auricle.training.data import FeatureStore, examples_of, normalization_of
+from auricle.training.gru import fastest_products, products_in
+from auricle.training.initial import started_from
 from auricle.training.module import Corpus, SpeechModule, load_module
+from auricle.training.page import read_rows, run_page
 from auricle.training.progress import TrainingProgress
 from auricle.training.recipe import Recipe
 
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 LAST = "last.ckpt"
 HELD = "held.ckpt"
 BEST = "best.auricle"
+STEPS = "steps.jsonl"
+EPOCHS = "epochs.jsonl"
+PAGE = "report.html"
 _NORMALIZATION_CLIPS = 2000
 _DEV_CLIPS = 200
+_DIARY_STEPS = 10
+_SAMPLES = 6
 
 
 def prepare(
@@ -46,6 +59,7 @@ def prepare(
     dev: Sequence[Utterance],
     cache: Path,
     *,
+    noise: Sequence[Utterance] = (),
     workers: int = 1,
     progress: Any = lambda _: None,
 ) -> tuple[Corpus, dict[str, str]]:
@@ -55,12 +69,59 @@ def prepare(
     when nothing is left to learn from.
     """
     store = FeatureStore.open(train, recipe.features, cache, workers=workers, progress=progress)
-    examples, left_out = examples_of(train, store, Alphabet(tuple(recipe.alphabet)), recipe.network.stride_time)
+    examples, left_out = examples_of(train, store, Alphabet(tuple(recipe.alphabet)), recipe.network.stride)
     if not examples:
         name, reason = next(iter(left_out.items()))
         raise TrainingError(f"none of the {len(train)} clips can be learnt from; the first, {name}: {reason}")
     step = max(1, -(-len(dev) // _DEV_CLIPS))
-    return Corpus(examples, store, dev[::step]), left_out
+    return Corpus(examples, store, dev[::step], noise), left_out
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a run may use. Under `torchrun`, processes and nodes are those that it has started."""
+
+    processes: int = 1
+    """Processes on each node. Lightning starts the others by running the same command again; each uses one core."""
+    nodes: int = 1
+    precision: Precision = "auto"
+    """Type of the matrix products: what the processor is fastest at, or the one named. On a GPU, auto is float32."""
+
+    @classmethod
+    def here(cls, processes: int = 1, nodes: int = 1, precision: Precision = "auto") -> Machine:
+        """Return the machine that was asked for, or that `torchrun` gives."""
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            processes = int(os.environ["LOCAL_WORLD_SIZE"])
+            nodes = int(os.environ["WORLD_SIZE"]) // processes
+        return cls(processes, nodes, precision)
+
+    @property
+    def cpu_products(self) -> torch.dtype:
+        """The type that a CPU makes products in. Raises TrainingError for float16, whose range is too small there."""
+        known = {"auto": fastest_products(), "float32": torch.float32, "bfloat16": torch.bfloat16}
+        if self.precision not in known:
+            raise TrainingError("float16 is for GPUs: take --precision bfloat16, or auto.")
+        return known[self.precision]
+
+    @property
+    def lightning_precision(self) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+        """Lightning's word for the precision on a GPU; on a CPU, the layers choose themselves."""
+        if not torch.cuda.is_available():
+            return "32-true"
+        if self.precision == "bfloat16":
+            return "bf16-mixed"
+        return "16-mixed" if self.precision == "float16" else "32-true"
+
+    def describe(self) -> str:
+        """Say what the products are made in, and why."""
+        if torch.cuda.is_available():
+            return f"training on {torch.cuda.get_device_name()}, {self.lightning_precision}"
+        kind = str(self.cpu_products).removeprefix("torch.")
+        quick = "has" if fastest_products() == torch.bfloat16 else "has not"
+        return (
+            f"training on {self.processes * self.nodes} CPU cores, products in {kind} "
+            f"(the processor {quick} instructions for bfloat16)"
+        )
 
 
 def train(
@@ -68,61 +129,56 @@ def train(
     corpus: Corpus,
     folder: Path,
     *,
-    processes: int = 1,
+    machine: Machine = Machine(),
     max_hours: float | None = None,
     checkpoint_minutes: float = 5.0,
     card: Mapping[str, Any] | None = None,
+    start: Bundle | None = None,
 ) -> SpeechModule:
     """Train, or go on with the run in `folder`, and return the trained module.
 
     `folder` gets `last.ckpt`, `held.ckpt` (where the rate began to fall, if the schedule holds it), `best.auricle` (the
-    best dev WER so far), `epochs.jsonl` and TensorBoard's files. With `processes` above one, Lightning starts the
-    others by running this very command again; each uses one core. A run that held its rate goes on from `held.ckpt`
-    when it is given more time. Raises TrainingError when the folder holds a run of another recipe, or the loss stops
-    being a number.
+    best dev WER so far), `epochs.jsonl` and TensorBoard's files. `start` is the model that a new run begins from. A run
+    that held its rate goes on from `held.ckpt` when it is given more time. Raises TrainingError when the folder holds a
+    run of another recipe, or the loss has stopped being a number for good.
     """
     keep_freed_memory()
-    with _without_denormals():
-        return _train(recipe, corpus, folder, processes, max_hours, checkpoint_minutes, card or {})
-
-
-def _train(  # noqa: PLR0917
-    recipe: Recipe,
-    corpus: Corpus,
-    folder: Path,
-    processes: int,
-    max_hours: float | None,
-    checkpoint_minutes: float,
-    card: Mapping[str, Any],
-) -> SpeechModule:
     lightning.seed_everything(recipe.schedule.seed, verbose=False)
     folder.mkdir(parents=True, exist_ok=True)
     resume = _where_it_stood(folder, recipe, max_hours)
-    module = _resumed(resume, recipe) if resume else _fresh(recipe, corpus)
+    module = _resumed(resume, recipe) if resume else _begun(recipe, corpus, start)
     module.corpus, module.max_hours = corpus, max_hours
-    module.card = dict(card)
-    if processes > 1:
+    module.card.update(card or {})
+    if machine.processes * machine.nodes > 1:
         torch.set_num_threads(1)
-    with _without_advice():
-        trainer = lightning.Trainer(
-            accelerator="auto" if torch.cuda.is_available() else "cpu",
-            devices=processes,
-            strategy=DDPStrategy() if processes > 1 else "auto",
-            max_epochs=recipe.schedule.epochs,
-            gradient_clip_val=recipe.schedule.clip_norm,
-            logger=TensorBoardLogger(folder, name="", version=""),
-            callbacks=[TrainingProgress(), Keeper(folder, checkpoint_minutes)],
-            plugins=[AtomicCheckpointIO()],
-            reload_dataloaders_every_n_epochs=1,
-            use_distributed_sampler=False,
-            enable_progress_bar=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=10,
-        )
+    products = torch.float32 if torch.cuda.is_available() else machine.cpu_products
+    with _without_denormals(), _without_advice(), products_in(products):
+        _say(machine.describe())
+        trainer = _trainer(recipe, folder, machine, [TrainingProgress(), Keeper(folder, checkpoint_minutes)])
         trainer.fit(module, ckpt_path=resume, weights_only=True)
     return module
+
+
+def _trainer(recipe: Recipe, folder: Path, machine: Machine, callbacks: list[Callback]) -> lightning.Trainer:
+    return lightning.Trainer(
+        accelerator="auto" if torch.cuda.is_available() else "cpu",
+        devices=machine.processes,
+        num_nodes=machine.nodes,
+        precision=machine.lightning_precision,
+        strategy=DDPStrategy() if machine.processes * machine.nodes > 1 else "auto",
+        max_epochs=recipe.schedule.epochs,
+        gradient_clip_val=recipe.schedule.clip_norm,
+        logger=TensorBoardLogger(folder, name="", version=""),
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+    )
 
 
 def _where_it_stood(folder: Path, recipe: Recipe, max_hours: float | None) -> Path | None:
@@ -145,7 +201,9 @@ def _resumed(checkpoint: Path, recipe: Recipe) -> SpeechModule:
     return module
 
 
-def _fresh(recipe: Recipe, corpus: Corpus) -> SpeechModule:
+def _begun(recipe: Recipe, corpus: Corpus, start: Bundle | None) -> SpeechModule:
+    if start:
+        return started_from(start, recipe)
     names = [example.utterance.id for example in corpus.examples]
     spread = names[:: max(1, len(names) // _NORMALIZATION_CLIPS)]
     return SpeechModule(recipe, normalization_of(corpus.store, spread))
@@ -198,7 +256,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class Keeper(Callback):
-    """Saves checkpoints every few minutes and after each epoch, scores dev as users will, keeps the best bundle."""
+    """Saves checkpoints every few minutes and after each epoch, scores dev as users will, keeps the best bundle.
+
+    It also keeps the run's diary: `steps.jsonl`, `epochs.jsonl`, and `report.html`, drawn from them after each scoring.
+    """
 
     def __init__(self, folder: Path, minutes: float) -> None:
         self._folder, self._seconds = folder, minutes * 60
@@ -218,11 +279,21 @@ class Keeper(Callback):
             trainer.save_checkpoint(self._folder / LAST)
             self._saved = time.monotonic()
         assert isinstance(module, SpeechModule)
+        if trainer.is_global_zero and module.steps_done % _DIARY_STEPS == 1:
+            _add_row(self._folder / STEPS, step_row(trainer, module))
         schedule = module.recipe.schedule
         falling = module.done >= schedule.warmup + schedule.hold
         if schedule.hold and falling and not self._falling:
             trainer.save_checkpoint(self._folder / HELD)
         self._falling = falling
+
+    def on_exception(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """Keep the sound weights of a run whose loss stopped being a number."""
+        assert isinstance(module, SpeechModule)
+        if module.skipped_in_a_row:
+            trainer.save_checkpoint(self._folder / LAST)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Score, tell, and keep."""
@@ -240,20 +311,55 @@ class Keeper(Callback):
         bundle = module.bundle(self._folder.name)
         report = evaluate(dev, Recognizer(bundle, threads=1), normalise=bundle.alphabet.normalise)
         row = epoch_row(trainer, module, report)
-        log = self._folder / "epochs.jsonl"
-        before = [json.loads(line)["dev_wer"] for line in log.read_text().splitlines()] if log.exists() else []
-        with log.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        log = self._folder / EPOCHS
+        before = [earlier["dev_wer"] for earlier in read_rows(log)]
+        _add_row(log, row)
         if row["dev_wer"] < min(before, default=float("inf")):
             write_bundle(bundle, self._folder / BEST)
-        if trainer.logger is not None:
+        samples = [(one.reference, one.hypothesis) for one in report.rows[:_SAMPLES]]
+        page = run_page(self._folder.name, module.recipe, read_rows(self._folder / STEPS), read_rows(log), samples)
+        (self._folder / PAGE).write_text(page, encoding="utf-8")
+        if isinstance(trainer.logger, TensorBoardLogger):
             trainer.logger.log_metrics({key: row[key] for key in ("dev_wer", "dev_cer")}, step=module.steps_done)
+            _show(trainer.logger.experiment, Recognizer(bundle, threads=1), dev[0], samples, module.steps_done)
         sample = report.rows[0]
         _say(
             f"epoch {row['epoch']}: dev WER {row['dev_wer']:.1%}, CER {row['dev_cer']:.1%}, {len(report.rows)} clips, "
             f"after {row['hours']:.2f} h and {row['audio_hours']:.1f} h of audio\n"
             f"  said:  {sample.reference}\n  heard: {sample.hypothesis}"
         )
+
+
+def _add_row(path: Path, row: Mapping[str, Any]) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def _show(board: Any, recognizer: Recognizer, clip: Utterance, samples: Sequence[tuple[str, str]], step: int) -> None:
+    """Put what was said and heard, and the picture of one clip's CTC path, on TensorBoard."""
+    from matplotlib.image import imread
+
+    from auricle.inspection import look
+    from auricle.inspection.picture import picture
+
+    table = "\n".join(f"| {said} | {heard} |" for said, heard in samples)
+    board.add_text("said and heard", f"| said | heard |\n|---|---|\n{table}", step)
+    waveform = audio.read(
+        clip.audio_filepath, rate=recognizer.bundle.features.sample_rate, offset=clip.offset, duration=clip.duration
+    )
+    drawn = picture(look(recognizer, waveform, name=clip.id))
+    board.add_image("CTC path", imread(io.BytesIO(drawn))[..., :3], step, dataformats="HWC")
+
+
+def step_row(trainer: lightning.Trainer, module: SpeechModule) -> dict[str, Any]:
+    """Return what `steps.jsonl` keeps of a step; numbers that are none become null."""
+    known = {key: float(trainer.callback_metrics.get(key, float("nan"))) for key in ("loss", "rate", "gradient_norm")}
+    return {
+        "steps": module.steps_done,
+        "hours": round(module.hours, 4),
+        "audio_hours": round(module.audio_hours, 3),
+        **{key: float(f"{value:.5g}") if math.isfinite(value) else None for key, value in known.items()},
+    }
 
 
 def epoch_row(trainer: lightning.Trainer, module: SpeechModule, report: Report) -> dict[str, Any]:
@@ -279,6 +385,11 @@ def keep_freed_memory() -> None:
         libc.mallopt(trim_threshold, (1 << 31) - 1)
 
 
+def is_first() -> bool:
+    """Say whether this is the process that speaks: torchrun numbers them all, Lightning those on a node."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+
+
 def _say(message: str) -> None:
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    if is_first():
         print(message, file=sys.stderr, flush=True)  # noqa: T201

@@ -27,6 +27,8 @@ from auricle.training.export import Weights, to_bundle
 from auricle.training.network import DeepSpeech2, decayed_parameters
 from auricle.training.recipe import Recipe, ScheduleConfig, make_recipe
 
+_SKIPPED_IN_A_ROW = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
@@ -35,6 +37,8 @@ class Corpus:
     examples: Sequence[Example]
     store: FeatureStore
     dev: Sequence[Utterance] = field(default_factory=list)
+    noise: Sequence[Utterance] = ()
+    """Recorded noise to mix in, where the recipe asks for noise."""
 
 
 class SpeechModule(lightning.LightningModule):
@@ -53,6 +57,8 @@ class SpeechModule(lightning.LightningModule):
         """What else the model card should say, such as the manifests."""
         self.batches_done = self.steps_done = 0
         self.audio_hours = 0.0
+        self.skipped = self.skipped_in_a_row = 0
+        """Steps left out because their gradient was not a number."""
         self.average: list[Tensor] | None = None
         """The moving average of the network's parameters, in their order."""
         self.done = 0.0
@@ -87,7 +93,10 @@ class SpeechModule(lightning.LightningModule):
             done=self.batches_done,
         )
         self.batches = len(plan)
-        return loader_of(Clips(self.corpus.examples, self.corpus.store, self.normalization, self.recipe, epoch), plan)
+        clips = Clips(
+            self.corpus.examples, self.corpus.store, self.normalization, self.recipe, epoch, noise=self.corpus.noise
+        )
+        return loader_of(clips, plan)
 
     def on_train_batch_start(self, batch: Batch, index: int) -> int | None:
         """Set the learning rate; end the run when its time is up."""
@@ -103,24 +112,61 @@ class SpeechModule(lightning.LightningModule):
         return None
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """CTC loss, in nats per character of the batch. Raises TrainingError when it is not finite."""
+        """CTC loss, in nats per character of the batch."""
+        # What dropout draws depends on the step alone: a run that was resumed draws what it would have drawn.
+        torch.manual_seed(hash((self.recipe.schedule.seed, self.steps_done, self.trainer.global_rank)))
         log_probs, early, lengths = self.network.both(batch.features, batch.lengths)
-        loss = _ctc(log_probs, lengths, batch)
-        objective = loss
+        total = _ctc(log_probs, lengths, batch)
+        objective = total
         if early is not None:
             weight = self.recipe.schedule.auxiliary_weight
-            objective = (1 - weight) * loss + weight * _ctc(early, lengths, batch)
-        if not torch.isfinite(loss):
-            raise TrainingError("the loss is not a number any more: lower peak_rate, or start again from a checkpoint.")
+            objective = (1 - weight) * total + weight * _ctc(early, lengths, batch)
+        characters = batch.target_lengths.sum()
+        loss = total.detach() / characters
         self.batches_done += 1
         self.steps_done += 1
         self.audio_hours += batch.seconds * self.trainer.world_size / 3600
         self.log("loss", loss)
         self.log("rate", one_cycle(self.done, self.recipe.schedule))
-        return objective
+        return objective / self._share_of_all(characters)
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
-        """Move the average of the weights after them."""
+    def _share_of_all(self, characters: Tensor) -> Tensor:
+        """Return the mean over the processes: they average gradients, and each character is to count alike."""
+        processes = self.trainer.world_size
+        if processes == 1:
+            return characters
+        everywhere = characters.clone()
+        torch.distributed.all_reduce(everywhere)
+        return everywhere / processes
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by the norm of the whole gradient; leave out a step whose gradient is not a number.
+
+        The gradient, unlike the loss, is the same on all processes. Raises TrainingError when many steps in a row had
+        to be left out: the weights are then those before the first of them.
+        """
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val or math.inf)
+        self.log("gradient_norm", norm)
+        if torch.isfinite(norm):
+            self.skipped_in_a_row = 0
+            return
+        optimizer.zero_grad()
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row >= _SKIPPED_IN_A_ROW:
+            raise TrainingError(
+                f"the loss was not a number {self.skipped_in_a_row} times in a row: lower peak_rate, or look at the "
+                "clips; last.ckpt holds the weights from before."
+            )
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """Step, and move the average of the weights after them: before callbacks, which may save a checkpoint."""
+        super().optimizer_step(*arguments, **options)
         keep = self.recipe.schedule.average
         if not keep:
             return
@@ -156,6 +202,7 @@ class SpeechModule(lightning.LightningModule):
             "epoch": self.trainer.current_epoch,
             "batches_done": self.batches_done,
             "steps_done": self.steps_done,
+            "skipped": self.skipped,
             "processes": self.trainer.world_size,
             "card": self.card,
             "average": self.average,
@@ -170,6 +217,7 @@ class SpeechModule(lightning.LightningModule):
     def _take_up(self, state: dict[str, Any]) -> None:
         self._hours_before, self.audio_hours = state["hours"], state["audio_hours"]
         self.batches_done, self.steps_done = state["batches_done"], state["steps_done"]
+        self.skipped = state.get("skipped", 0)
         self.card, self.average = state.get("card", {}), state.get("average")
         self._started = time.monotonic()
 
@@ -184,6 +232,7 @@ class SpeechModule(lightning.LightningModule):
             "training_hours": round(self.hours, 2),
             "audio_hours_seen": round(self.audio_hours, 1),
             "steps": self.steps_done,
+            **({"steps_left_out": self.skipped} if self.skipped else {}),
         }
         return to_bundle(
             self.averaged_network(),
@@ -215,11 +264,10 @@ def load_module(path: Path) -> SpeechModule:
 
 
 def _ctc(log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
-    """Return the CTC loss of log-probabilities [B, T', tokens], in nats per character of the batch."""
-    total = nn.functional.ctc_loss(
+    """Return the CTC loss of log-probabilities [B, T', tokens], in nats, summed over the batch."""
+    return nn.functional.ctc_loss(
         log_probs.transpose(0, 1), batch.targets, lengths, batch.target_lengths, reduction="sum", zero_infinity=True
     )
-    return total / batch.target_lengths.sum()
 
 
 def one_cycle(done: float, schedule: ScheduleConfig) -> float:

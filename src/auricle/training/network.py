@@ -5,7 +5,11 @@
       N residual convolution layers  [B, C, T', mel']     LayerNorm over bands, GELU, dropout, 3 x 3, twice
       projection                     [T', B, gru_input]
       N bidirectional GRU layers     [T', B, 2 * hidden]
-      classifier                     [B, T', tokens]      natural-log probabilities
+      classifier                     [B, T'', tokens]     natural-log probabilities, T'' = ceil(T / stride)
+
+The classifier may give two frames of characters for each frame of the layers before it. The GRU, where nearly all of
+the time goes, then takes half as many steps, and CTC still has enough frames for quick speech. It is the sub-pixel
+convolution of Shi et al., 2016, along time.
 
 Padding never changes a result: every frame past a clip's end is zero before each convolution, just as the convolution's
 own padding is, and the GRU reads each direction within the clip's length.
@@ -16,7 +20,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from auricle.training.gru import BiGRU, valid
+from auricle.training.gru import BiGRU, products, valid
 from auricle.training.recipe import NetworkConfig
 
 
@@ -94,16 +98,16 @@ class DeepSpeech2(nn.Module):
         if config.classifier_hidden:
             self.classifier.append(nn.Linear(width, config.classifier_hidden))
             width = config.classifier_hidden
-        self.classifier.append(nn.Linear(width, tokens))
+        self.classifier.append(nn.Linear(width, config.outputs * tokens))
         self.dropout = nn.Dropout(config.dropout)
-        self.auxiliary = nn.Sequential(nn.LayerNorm(2 * config.gru_hidden), nn.Linear(2 * config.gru_hidden, tokens))
+        width = 2 * config.gru_hidden
+        self.auxiliary = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.outputs * tokens))
         if not config.auxiliary_layer:
             self.auxiliary = nn.Sequential()
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
-        """Return the frames that leave the network for the frames that enter: ceil(length / stride_time)."""
-        stride = self.config.stride_time
-        return torch.div(lengths + stride - 1, stride, rounding_mode="floor")
+        """Return the frames that leave the network for the frames that enter: ceil(length / stride)."""
+        return _shortened(lengths, self.config.stride)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """features [B, T, mel] and lengths [B] in frames, to log-probabilities [B, T', tokens] and lengths [B]."""
@@ -112,30 +116,51 @@ class DeepSpeech2(nn.Module):
 
     def both(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         """As `forward`, with the second classifier's log-probabilities between, or None where there is none."""
-        x = features * valid(lengths, features.shape[1]).T.unsqueeze(-1)
-        lengths = self.out_lengths(lengths)
-        x = self.convolution(x.unsqueeze(1))
-        mask = valid(lengths, x.shape[2]).T[:, None, :, None].to(x.dtype)
-        x = x * mask
-        for residual in self.residuals:
-            x = residual(x, mask)
-        x = self.projection(x.permute(2, 0, 1, 3).flatten(2))
+        features = features * valid(lengths, features.shape[1]).T.unsqueeze(-1)
+        out_lengths, lengths = self.out_lengths(lengths), _shortened(lengths, self.config.stride_time)
+        frames = -(-features.shape[1] // self.config.stride)
+        quick = self.training and features.dtype == torch.float32 and products() == torch.bfloat16
+        with torch.autocast("cpu", torch.bfloat16, enabled=quick):
+            x = self.front_end(features, lengths)
         early = None
         for number, layer in enumerate(self.recurrent, 1):
             x = layer(x, lengths)
             if number == self.config.auxiliary_layer and self.training:
-                early = self.auxiliary(x).log_softmax(-1).transpose(0, 1)
+                early = self._log_probs(self.auxiliary(x), frames)
         if self.norm is not None:
             x = self.norm(x)
         *hidden, last = self.classifier
         for linear in hidden:
             x = self.dropout(nn.functional.gelu(linear(x)))
-        return last(x).log_softmax(-1).transpose(0, 1), early, lengths
+        return self._log_probs(last(x), frames), early, out_lengths
+
+    def front_end(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Convolutions and projection: features [B, T, mel], zero past their ends, to [T', B, gru_input].
+
+        `lengths` [B] are those that come out, in frames: ceil(length / stride_time).
+        """
+        x = self.convolution(features.unsqueeze(1))
+        mask = valid(lengths, x.shape[2]).T[:, None, :, None].to(x.dtype)
+        x = x * mask
+        for residual in self.residuals:
+            x = residual(x, mask)
+        out: Tensor = self.projection(x.permute(2, 0, 1, 3).flatten(2))
+        return out.to(features.dtype)
+
+    def _log_probs(self, x: Tensor, frames: int) -> Tensor:
+        """Return log-probabilities [B, frames, tokens] of scores [T', B, outputs * tokens]."""
+        batch = x.shape[1]
+        by_clip = x.transpose(0, 1).reshape(batch, -1, self.tokens)
+        return by_clip[:, :frames].log_softmax(-1)
 
     @property
     def parameter_count(self) -> int:
         """Number of trained values."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def _shortened(lengths: Tensor, stride: int) -> Tensor:
+    return torch.div(lengths + stride - 1, stride, rounding_mode="floor")
 
 
 def decayed_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from datetime import timedelta
@@ -44,7 +45,8 @@ class TrainingProgress(Callback):
         if not trainer.is_global_zero:
             return
         loss = float(outputs["loss"])
-        self._loss = loss if self._loss != self._loss else 0.98 * self._loss + 0.02 * loss
+        if math.isfinite(loss):
+            self._loss = loss if math.isnan(self._loss) else 0.98 * self._loss + 0.02 * loss
         now = time.monotonic()
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=module.done, description=self.line(trainer, module))
@@ -60,11 +62,12 @@ class TrainingProgress(Callback):
         left = timedelta(seconds=round(spent * (1 - module.done) / part)) if part > 0 else "?"
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         where = f"epoch {trainer.current_epoch + 1}/{module.recipe.schedule.epochs}"
+        skipped = f"  {module.skipped} steps left out (not a number)" if module.skipped else ""
         if self._bar is not None:  # 80 columns have to do
             return f"{where}  loss {self._loss:.2f}  {speed:.0f} audio h/h  {left} left"
         return (
             f"{where} batch {module.batches_done}/{module.batches}  loss {self._loss:.3f}  rate {rate:.2e}  "
-            f"{speed:.0f} h of audio per hour  {module.done:.1%} done, {left} left"
+            f"{speed:.0f} h of audio per hour  {module.done:.1%} done, {left} left{skipped}"
         )
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:

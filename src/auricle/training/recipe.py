@@ -28,8 +28,10 @@ class NetworkConfig:
     channels: Positive = 32
     kernel_time: Positive = 3
     kernel_mel: Positive = 3
-    stride_time: Literal[1, 2, 3, 4] = 2
+    stride_time: Literal[1, 2, 3, 4, 6, 8] = 2
     stride_mel: Literal[1, 2, 3, 4] = 2
+    outputs: Literal[1, 2] = 1
+    """Frames of characters that the classifier gives, side by side, for each frame of the layers before it."""
     residual_layers: Annotated[int, Field(ge=0)] = 3
     gru_layers: Positive = 5
     gru_hidden: Positive = 512
@@ -53,8 +55,15 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.kernel_time % 2 == 0 or self.kernel_mel % 2 == 0:
             raise ValueError("kernel_time and kernel_mel must be odd, so that ceil(frames / stride) frames come out")
+        if self.stride_time % self.outputs:
+            raise ValueError("stride_time must be a multiple of outputs, so that frames stay alike in length")
         if self.auxiliary_layer >= self.gru_layers:
             raise ValueError("auxiliary_layer must lie below gru_layers: the last layer has its classifier already")
+
+    @property
+    def stride(self) -> int:
+        """Frames of features for each frame of characters."""
+        return self.stride_time // self.outputs
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,41 @@ class AugmentConfig:
     """Each clip's level is changed by -gain to +gain decibels."""
     low_pass: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Probability that the bands above a random edge between 3 and 7 kHz are emptied, as telephones and MP3 do."""
+
+
+@dataclass(frozen=True)
+class WaveformConfig:
+    """What is done to a clip's samples in training, each with its probability; a clip may get several, or none.
+
+    A clip that gets any has its features computed anew; the others have theirs from the store. See `training.distort`.
+    """
+
+    speed: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Played at 0.9 or 1.1 times its speed, pitch and all."""
+    noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Recorded noise (`--noise`), or white, pink or brown noise where none is given."""
+    babble: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Four other utterances at once in the background."""
+    noise_ratio_low: Annotated[float, Field(allow_inf_nan=False)] = 5.0
+    noise_ratio_high: Annotated[float, Field(allow_inf_nan=False)] = 25.0
+    """Signal-to-noise ratio in decibels, of noise and of babble, drawn between these."""
+    reverb: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """A simulated room."""
+    reverb_seconds: Annotated[float, Field(ge=0.1, le=5)] = 0.8
+    """Longest time in which the room's sound falls by 60 dB."""
+    codec: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """MP3, Opus, GSM 6.10 or mu-law, encoded and decoded; the latter two at 8 kHz."""
+    low_pass: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Nothing left above an edge between 2.5 and 7 kHz."""
+
+    def __post_init__(self) -> None:
+        if self.noise_ratio_low > self.noise_ratio_high:
+            raise ValueError("noise_ratio_low must not be above noise_ratio_high")
+
+    @property
+    def any(self) -> bool:
+        """Whether a clip may be changed at all."""
+        return any((self.speed, self.noise, self.babble, self.reverb, self.codec, self.low_pass))
 
 
 @dataclass(frozen=True)
@@ -115,6 +159,7 @@ class Recipe:
     features: FeatureConfig = Field(default_factory=FeatureConfig)
     network: NetworkConfig = Field(default_factory=NetworkConfig)
     augment: AugmentConfig = Field(default_factory=AugmentConfig)
+    waveform: WaveformConfig = Field(default_factory=WaveformConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,49 @@
+"""Beginning from a trained model instead of from chance: fine-tuning, also with another alphabet."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from auricle.alphabet import BLANK
+from auricle.bundle import Bundle
+from auricle.errors import TrainingError
+from auricle.training.export import read_weights
+from auricle.training.module import SpeechModule
+from auricle.training.recipe import Recipe
+
+
+def started_from(bundle: Bundle, recipe: Recipe) -> SpeechModule:
+    """Return a module for the recipe whose network has the weights of a bundle, and its normalisation.
+
+    The classifier is taken over character by character: those that the bundle does not know begin by chance, as does a
+    second classifier, which no bundle has. Raises TrainingError where features or sizes differ.
+    """
+    if bundle.features != recipe.features:
+        raise TrainingError(f"{bundle.name}: was trained on other features than the recipe has: copy its [features].")
+    module = SpeechModule(recipe, bundle.normalization)
+    weights = read_weights(bundle, module.network)
+    last = f"classifier.{len(module.network.classifier) - 1}"
+    known = ["", *bundle.alphabet.characters]
+    wanted = ["", *recipe.alphabet]
+    parameters = dict(module.network.named_parameters())
+    with torch.no_grad():
+        for name, weight in weights.items():
+            if name.rpartition(".")[0] == last:
+                _take_rows(parameters[name], weight, wanted, known, bundle.name)
+            else:
+                parameters[name].copy_(weight)
+    module.card["started_from"] = f"{bundle.name} {bundle.version}"
+    return module
+
+
+def _take_rows(parameter: Tensor, weight: Tensor, wanted: list[str], known: list[str], name: str) -> None:
+    """Copy the rows of a classifier for the characters that both have; the blank stands first in each frame's rows."""
+    assert wanted[BLANK] == known[BLANK]
+    frames = len(parameter) // len(wanted)
+    if len(weight) != frames * len(known):
+        raise TrainingError(f"{name}: gives another number of frames a step than the recipe: copy its [network].")
+    ours, theirs = parameter.view(frames, len(wanted), -1), weight.view(frames, len(known), -1)
+    for row, character in enumerate(wanted):
+        if character in known:
+            ours[:, row] = theirs[:, known.index(character)]

@@ -1,0 +1,1 @@
+"""Training the restorer of capitals and punctuation: needs the extra `train`."""

@@ -1,0 +1,137 @@
+"""What a recogniser does to text, done to printed text: wrong, missing and joined words, and pauses.
+
+Pauses are drawn, not measured: the medians below are an experienced reader's, to the nearest tenth of a second.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auricle.restoration.features import word_rows
+from auricle.restoration.types import CASES, MARKS, SENTENCE_ENDS
+from auricle.training.restoration.corpus import UNKNOWN_CASE
+
+Ints = NDArray[np.int64]
+
+_NEIGHBOURS = 4
+# Median seconds of silence, its spread as a factor's logarithm, and how often there is none to speak of.
+_PAUSES = {
+    "": (0.12, 0.6, 0.9),
+    ",": (0.25, 0.6, 0.3),
+    ".": (0.6, 0.5, 0.04),
+    "?": (0.6, 0.5, 0.06),
+    "!": (0.5, 0.6, 0.1),
+    ";": (0.45, 0.5, 0.1),
+    ":": (0.45, 0.5, 0.1),
+    "—": (0.35, 0.6, 0.2),
+}
+_MEDIAN, _SPREAD, _NONE = (np.array([_PAUSES[mark][column] for mark in MARKS]) for column in range(3))
+_LONGEST_UNHEARD = 0.03  # between words that run into each other
+_ENDS = np.array([mark in SENTENCE_ENDS for mark in MARKS])
+_SUBSTITUTED, _DROPPED = 0.6, 0.85  # bounds of the kinds of error; the rest is joined
+
+
+@dataclass
+class Example:
+    """Words in a row, each a number of the vocabulary, with their marks, cases and, where known, pauses (seconds)."""
+
+    ids: Ints
+    marks: Ints
+    cases: Ints
+    pauses: NDArray[np.float64] | None = None
+
+
+class Vocabulary:
+    """Words by number, their rows in the network's table, and for each some that differ from it by one letter.
+
+    It grows: joined words are words too.
+    """
+
+    def __init__(self, words: Sequence[str], counts: Ints, rows: int) -> None:
+        self._words = list(words)
+        self._numbers = {word: number for number, word in enumerate(words)}
+        self._rows = rows
+        self._table = word_rows(words, rows)
+        self._size = len(words)
+        self._likely = np.repeat(np.arange(len(words)), np.minimum(counts, 200))
+        self._near = _one_letter_apart(words, counts)
+
+    def rows_of(self, ids: Ints) -> NDArray[np.int32]:
+        """Return the rows [n, 6] of words."""
+        return self._table[ids]
+
+    def misheard(self, number: int, random: np.random.Generator) -> int:
+        """Return another word, one letter away where there is such a one."""
+        near = self._near.get(number)
+        return int(random.choice(near) if near and random.random() < 0.7 else random.choice(self._likely))
+
+    def joined(self, first: int, second: int) -> int:
+        """Return the number of two words written as one."""
+        word = self._words[first] + self._words[second]
+        number = self._numbers.setdefault(word, len(self._words))
+        if number == len(self._words):
+            self._words.append(word)
+            if number == len(self._table):
+                self._table = np.concatenate([self._table, np.zeros((number, self._table.shape[1]), np.int32)])
+            self._table[number] = word_rows([word], self._rows)[0]
+        return number
+
+
+def with_errors(example: Example, rate: float, vocabulary: Vocabulary, random: np.random.Generator) -> Example:
+    """Return the example with about `rate` of its words substituted, dropped or joined to the next.
+
+    A mark after a word that goes stays after the word before it; what is written in place of another word is capital
+    where a sentence begins, and nobody knows how elsewhere.
+    """
+    ids, marks, cases = example.ids.copy(), example.marks.copy(), example.cases.copy()
+    kept = np.ones(len(ids), bool)
+    for place in np.flatnonzero(random.random(len(ids)) < rate).tolist():
+        kind = random.random()
+        if kind < _SUBSTITUTED:
+            ids[place] = vocabulary.misheard(int(ids[place]), random)
+        elif kind < _DROPPED:
+            kept[place] = place == 0
+        elif place and kept[place - 1] and marks[place - 1] == 0:
+            ids[place - 1] = vocabulary.joined(int(ids[place - 1]), int(ids[place]))
+            kept[place] = False
+            cases[place - 1] = _case_after(marks, place - 1)
+        if not kept[place]:
+            before = int(np.flatnonzero(kept[:place])[-1])  # there is one: the first word always stays
+            marks[before] = max(marks[before], marks[place])
+        elif kind < _SUBSTITUTED:
+            cases[place] = _case_after(marks, place)
+    return Example(ids[kept], marks[kept], cases[kept])
+
+
+def draw_pauses(marks: Ints, random: np.random.Generator) -> NDArray[np.float64]:
+    """Return a pause [n], in seconds, for each mark; one reader is up to twice as slow as another."""
+    tempo = np.exp(random.normal(0, 0.35))
+    pauses = tempo * _MEDIAN[marks] * np.exp(_SPREAD[marks] * random.standard_normal(len(marks)))
+    unheard = random.random(len(marks)) < _NONE[marks]
+    return np.where(unheard, _LONGEST_UNHEARD * random.random(len(marks)), pauses)
+
+
+def _case_after(marks: Ints, place: int) -> int:
+    begins = place == 0 or bool(_ENDS[marks[place - 1]])
+    return CASES.index("capital") if begins else UNKNOWN_CASE
+
+
+def _one_letter_apart(words: Sequence[str], counts: Ints, most: int = 30_000) -> dict[int, list[int]]:
+    """Return for each frequent word others that differ by one letter, changed, left out or put in."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number in np.argsort(-counts, kind="stable")[:most].tolist():
+        word = words[number]
+        for pattern in {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}:
+            if len(pattern) > 1:
+                groups[pattern].append(number)
+    near: dict[int, list[int]] = defaultdict(list)
+    for group in groups.values():
+        for number in group:
+            if len(near[number]) < _NEIGHBOURS:
+                near[number].extend(other for other in group[:_NEIGHBOURS] if other != number)
+    return {number: others[:_NEIGHBOURS] for number, others in near.items() if others}

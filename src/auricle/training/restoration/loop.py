@@ -1,0 +1,167 @@
+"""The training run: examples drawn from the text, AdamW, a rate that climbs and falls, averaged weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from auricle.errors import TrainingError
+from auricle.restoration.features import ROWS_PER_WORD, pause_rows
+from auricle.restoration.types import MARKS
+from auricle.training.restoration.augment import Example, Vocabulary, draw_pauses, with_errors
+from auricle.training.restoration.corpus import UNKNOWN_CASE, TaggedText
+from auricle.training.restoration.network import RestorerNetwork
+from auricle.training.restoration.recipe import RestorerRecipe
+
+_IGNORED = UNKNOWN_CASE
+_CUT_WORDS = 10  # at an end that was cut somewhere, too little is known to learn from
+_TOLD_EVERY = 25  # steps
+_AVERAGE = 0.998
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: `share` of it in [0, 1], the step, the mean loss since the last word of it, words read."""
+
+    share: float
+    step: int
+    loss: float
+    words: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples side by side: `rows` [B, T, 6], `mask` [B, T, 1], `marks` and `cases` [B, T] with -1 where ignored."""
+
+    rows: Tensor
+    mask: Tensor
+    marks: Tensor
+    cases: Tensor
+
+
+def fit(
+    text: TaggedText,
+    recipe: RestorerRecipe,
+    *,
+    max_minutes: float | None = None,
+    clock: Callable[[], float] = time.process_time,
+    tell: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[RestorerNetwork, Progress]:
+    """Train a network on a text; return it with averaged weights, ready to evaluate, and where the run ended.
+
+    The schedule ends after the recipe's epochs or after `max_minutes` of the `clock` (seconds; by default this
+    process's own, so that what else runs on the machine does not bend the schedule), whichever is sooner. Raises
+    TrainingError for a text shorter than an example.
+    """
+    if len(text.ids) <= recipe.window:
+        raise TrainingError(f"the text has {len(text.ids)} words, less than one example ({recipe.window}): give more.")
+    torch.manual_seed(recipe.seed)
+    network = RestorerNetwork(recipe).train()
+    averaged = copy.deepcopy(network).requires_grad_(False).eval()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.peak_rate, weight_decay=recipe.weight_decay)
+    batches = _batches(text, recipe)
+    steps = math.ceil(recipe.epochs * len(text.ids) / (recipe.batch * recipe.window))
+    begun, losses, words, share, step = clock(), list[float](), 0, 0.0, 0
+    while share < 1:
+        batch = next(batches)
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.peak_rate * _rate(share, recipe.warmup)
+        losses.append(_step(network, optimiser, batch, recipe))
+        step += 1
+        words += int(batch.mask.sum())
+        _average(averaged, network, min(_AVERAGE, 1 - 1 / step))
+        share = step / steps
+        if max_minutes is not None:
+            share = max(share, (clock() - begun) / (60 * max_minutes))
+        if step % _TOLD_EVERY == 0 or share >= 1:
+            progress = Progress(min(share, 1.0), step, float(np.mean(losses)), words)
+            tell(progress)
+            losses.clear()
+    return averaged, progress
+
+
+def make_batch(examples: Sequence[Example], vocabulary: Vocabulary) -> Batch:
+    """Return examples as tensors, the shorter ones filled up with nothing."""
+    size, longest = len(examples), max(len(example.ids) for example in examples)
+    rows = np.zeros((size, longest, ROWS_PER_WORD), np.int32)
+    mask = np.zeros((size, longest, 1), np.float32)
+    marks, cases = np.full((2, size, longest), _IGNORED, np.int64)
+    for number, example in enumerate(examples):
+        length = len(example.ids)
+        rows[number, :length] = vocabulary.rows_of(example.ids)
+        rows[number, :length, -1] = pause_rows(None if example.pauses is None else example.pauses.tolist(), length)
+        mask[number, :length] = 1
+        marks[number, :length] = example.marks
+        cases[number, :length] = example.cases
+    return Batch(*map(torch.from_numpy, (rows, mask, marks, cases)))
+
+
+def _step(network: RestorerNetwork, optimiser: torch.optim.Optimizer, batch: Batch, recipe: RestorerRecipe) -> float:
+    logits = network(batch.rows, batch.mask).flatten(0, 1)
+    of_marks, of_cases = logits[:, : len(MARKS)], logits[:, len(MARKS) :]
+    loss = nn.functional.cross_entropy(of_marks, batch.marks.flatten(), ignore_index=_IGNORED)
+    loss = loss + recipe.case_weight * nn.functional.cross_entropy(
+        of_cases, batch.cases.flatten(), ignore_index=_IGNORED
+    )
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimiser.step()
+    return loss.item()
+
+
+def _batches(text: TaggedText, recipe: RestorerRecipe) -> Iterator[Batch]:
+    """Yield batches for ever: in each epoch every word about once, in examples of random order and random cuts."""
+    random = np.random.default_rng(recipe.seed)
+    vocabulary = Vocabulary(text.words, np.bincount(text.ids, minlength=len(text.words)), recipe.rows)
+    examples: list[Example] = []
+    while True:
+        first = int(random.integers(recipe.window))
+        places = np.arange(first, len(text.ids) - recipe.window + 1, recipe.window)
+        for place in random.permutation(places if len(places) else np.array([0])).tolist():
+            examples.append(draw_example(text, place, recipe, vocabulary, random))
+            if len(examples) == recipe.batch:
+                yield make_batch(examples, vocabulary)
+                examples = []
+
+
+def draw_example(
+    text: TaggedText, place: int, recipe: RestorerRecipe, vocabulary: Vocabulary, random: np.random.Generator
+) -> Example:
+    """Return the words of an example that begins at `place`, with errors and pauses as the recipe has them.
+
+    An example that is cut anywhere says nothing of the words at its ends; so the end of a text means a paragraph's end.
+    """
+    begin, end = place, place + recipe.window
+    whole = random.random() < recipe.whole
+    ends = np.flatnonzero(text.ends[begin:end])
+    if whole and len(ends) > 1:
+        begin, end = begin + int(ends[0]) + 1, begin + int(ends[-1]) + 1
+    ids, marks, cases = (values[begin:end].astype(np.int64) for values in (text.ids, text.marks, text.cases))
+    example = Example(ids, marks, cases)
+    if random.random() < recipe.with_errors:
+        example = with_errors(example, recipe.most_errors * random.random(), vocabulary, random)
+    if random.random() < recipe.known_pauses:
+        example.pauses = draw_pauses(example.marks, random)
+    if not (whole and len(ends) > 1):
+        for values in (example.marks, example.cases):
+            values[:_CUT_WORDS] = values[-_CUT_WORDS:] = _IGNORED
+    return example
+
+
+def _rate(share: float, warmup: float) -> float:
+    """Return the part of the peak rate at this part of the run: linear up, linear down."""
+    return max(min(share / warmup, (1 - share) / (1 - warmup)), 1e-3)
+
+
+@torch.no_grad()
+def _average(averaged: nn.Module, network: nn.Module, kept: float) -> None:
+    for mean, parameter in zip(averaged.parameters(), network.parameters(), strict=True):
+        mean.lerp_(parameter, 1 - kept)
