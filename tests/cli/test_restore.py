@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from passage import ALICE
+
+from auricle.restoration import read_restorer
+
+from .conftest import Run
+
+RECIPE = """
+rows = 512
+embedding = 8
+width = 16
+dilations = [1, 2]
+window = 32
+batch = 4
+epochs = 40.0
+peak_rate = 1e-2
+"""
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "alice.txt"
+    path.write_text(ALICE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def restorer(auricle: Run, text: Path, tmp_path: Path) -> Path:
+    recipe, output = tmp_path / "mine.toml", tmp_path / "mine.restorer"
+    recipe.write_text(RECIPE)
+    result = auricle("restore", "train", text, "--recipe", recipe, "--output", output)
+    assert result.code == 0, result.err
+    assert "trained on  431 words" in result.out
+    assert f"{output}: 0." in result.out
+    return output
+
+
+def test_a_restorer_is_trained_measured_and_used(auricle: Run, restorer: Path, text: Path) -> None:
+    card = read_restorer(restorer).card
+    assert {"data", "held_out", "recipe", "steps", "known_failures"} <= set(card)
+    assert card["recipe"]["width"] == 16
+    measured = auricle("restore", "evaluate", text, "--restorer", restorer, "--part", "all", "--running")
+    assert measured.code == 0, measured.err
+    assert measured.out.startswith("7 paragraphs, 431 words\n")
+    for line in ("'.' ", "capitals ", "printed (rows) and restored (columns):"):
+        assert line in measured.out
+    assert measured.err == ""
+    both = auricle("restore", "evaluate", text, "--part", "all", "--baseline", "bigrams")
+    assert both.out.splitlines()[2:] != measured.out.splitlines()[2:]
+
+
+def test_text_is_restored_line_by_line(shell: Run, restorer: Path) -> None:
+    result = shell("restore", "text", "--restorer", restorer, given=b"i saw twenty five dollars\n\nI SAW MARY\n")
+    assert result.code == 0, result.err
+    lines = result.out.split("\n")
+    assert len(lines) == 4
+    assert lines[0].startswith("I saw")
+    assert "$25" in lines[0]
+    assert lines[1] == lines[3] == ""
+    plain = shell("restore", "text", "--restorer", restorer, "--no-numbers", given=b"i saw twenty five dollars\n")
+    assert "$25" not in plain.out
+
+
+def test_what_goes_wrong_is_said_in_one_line(auricle: Run, text: Path, tmp_path: Path) -> None:
+    missing = auricle("restore", "evaluate", text, "--restorer", tmp_path / "none.restorer", "--part", "all")
+    assert (missing.code, missing.out) == (1, "")
+    assert missing.err == f"auricle: {tmp_path}/none.restorer: cannot read the restorer (No such file or directory).\n"
+    part = auricle("restore", "evaluate", text, "--part", "some")
+    assert part.code == 2
+    nothing = [auricle("restore", "evaluate", text, "--part", part).err for part in ("train", "dev", "test")]
+    assert sum("no paragraph of these texts is in" in err for err in nothing) >= 2
+    no_text = auricle("restore", "train", tmp_path / "no.txt", "--output", tmp_path / "a.restorer")
+    assert "no.txt: cannot read a text" in no_text.err

@@ -1,0 +1,151 @@
+"""A whole run on a text of seven paragraphs: it learns them by heart, and the file says what the network says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from passage import ALICE
+from restorers import SMALL, small_network
+
+from auricle.errors import RecipeError, TrainingError
+from auricle.language.printed import Printed, take_apart
+from auricle.restoration import NeuralRestorer, RestorerModel, to_text
+from auricle.training.restoration.augment import Vocabulary
+from auricle.training.restoration.corpus import TaggedText, tag
+from auricle.training.restoration.export import check_parity, to_model
+from auricle.training.restoration.loop import Progress, draw_example, fit, make_batch
+from auricle.training.restoration.measure import Bigrams, FullStopAtTheEnd, evaluate, tune_biases
+from auricle.training.restoration.network import RestorerNetwork
+from auricle.training.restoration.recipe import RestorerRecipe, read_restorer_recipe
+
+RECIPE = replace(
+    SMALL, rows=2048, embedding=24, width=48, window=48, epochs=150.0, peak_rate=5e-3, with_errors=0.0, known_pauses=0.2
+)
+SHIPPED = Path(__file__).parents[2] / "recipes" / "restorer.toml"
+
+
+@pytest.fixture(scope="module")
+def paragraphs() -> list[Printed]:
+    return [one for one in map(take_apart, ALICE.splitlines()) if one is not None]
+
+
+@pytest.fixture(scope="module")
+def text(paragraphs: list[Printed]) -> TaggedText:
+    return tag(paragraphs, {})
+
+
+@pytest.fixture(scope="module")
+def learnt(text: TaggedText) -> tuple[RestorerNetwork, list[Progress]]:
+    told: list[Progress] = []
+    network, end = fit(text, RECIPE, tell=told.append)
+    assert told[-1] == end
+    return network, told
+
+
+@pytest.fixture(scope="module")
+def model(learnt: tuple[RestorerNetwork, list[Progress]]) -> RestorerModel:
+    return to_model(learnt[0], RECIPE, name="alice", version="0", created="2026-11-23", stored={})
+
+
+def test_it_learns_seven_paragraphs_by_heart(
+    learnt: tuple[RestorerNetwork, list[Progress]], model: RestorerModel, paragraphs: list[Printed]
+) -> None:
+    _, told = learnt
+    assert told[-1].loss < 0.3 * told[0].loss
+    assert told[-1].share == 1
+    scores = evaluate(paragraphs, NeuralRestorer(model), running=True)
+    assert scores.marks["."].value > 0.9
+    assert scores.marks[","].value > 0.9
+    assert scores.capitals.value > 0.9
+    said = "down down down would the fall never come to an end"
+    assert (
+        to_text(NeuralRestorer(model).restore(said.split())) == "Down, down, down. Would the fall never come to an end?"
+    )
+
+
+def test_a_run_ends_with_its_time(text: TaggedText) -> None:
+    seconds = iter(range(0, 10**6, 6))
+    _, end = fit(text, RECIPE, max_minutes=1.0, clock=lambda: float(next(seconds)))
+    assert end.step == 10
+    assert end.share == 1
+
+
+def test_a_text_that_is_too_short_is_refused(paragraphs: list[Printed]) -> None:
+    with pytest.raises(TrainingError, match="give more"):
+        fit(tag(paragraphs[4:5], {}), RECIPE)
+
+
+def test_what_stands_beside_an_example_changes_nothing(text: TaggedText) -> None:
+    network = small_network()
+    random = np.random.default_rng(0)
+    vocabulary = Vocabulary(text.words, np.bincount(text.ids), SMALL.rows)
+    examples = [draw_example(text, place, SMALL, vocabulary, random) for place in (0, 40, 90, 200, 320)]
+    together = make_batch(examples, vocabulary)
+    with torch.inference_mode():
+        whole = network(together.rows, together.mask)
+        for number, example in enumerate(examples):
+            alone = make_batch([example], vocabulary)
+            length = len(example.ids)
+            torch.testing.assert_close(whole[number, :length], network(alone.rows, alone.mask)[0], atol=1e-4, rtol=1e-4)
+
+
+def test_the_file_is_refused_when_it_says_something_else(model: RestorerModel) -> None:
+    network = RestorerNetwork(RECIPE).eval()
+    with pytest.raises(TrainingError, match="export refused"):
+        check_parity(network, model)
+
+
+def test_weights_are_stored_in_half_precision(
+    model: RestorerModel, learnt: tuple[RestorerNetwork, list[Progress]]
+) -> None:
+    assert len(model.graph) < 2.2 * learnt[0].parameter_count
+    assert check_parity(learnt[0], model) < 1e-4
+
+
+def test_biases_are_chosen_for_the_marks_of_a_text(model: RestorerModel, paragraphs: list[Printed]) -> None:
+    spoilt = NeuralRestorer(replace(model, biases=(0.0, *[-9.0] * 7)))
+    assert evaluate(paragraphs, spoilt).marks["."].value == 0
+    tuned = NeuralRestorer(replace(model, biases=tune_biases(spoilt, paragraphs)))
+    assert evaluate(paragraphs, tuned, running=True).marks["."].value > 0.9
+
+
+def test_pauses_help_a_network_that_was_trained_with_them(model: RestorerModel, paragraphs: list[Printed]) -> None:
+    # of one that knows the text by heart it can only be asked that they do no harm
+    scores = evaluate(paragraphs, NeuralRestorer(model), pauses=True)
+    assert scores.marks["."].value > 0.8
+
+
+def test_baselines(paragraphs: list[Printed]) -> None:
+    end = evaluate(paragraphs, FullStopAtTheEnd())
+    assert end.marks["."].precision == pytest.approx(6 / 7), "one paragraph ends in a question"
+    assert end.marks[","].recall == 0
+    bigrams = evaluate(paragraphs, Bigrams(paragraphs))
+    assert bigrams.marks[","].value > 0.5
+    assert bigrams.capitals.value > 0.5
+
+
+def test_the_recipe_of_the_repository_can_be_read() -> None:
+    recipe = read_restorer_recipe(SHIPPED)
+    assert recipe.name == "restorer"
+    assert recipe.description
+    assert recipe.context == recipe.reach + sum(recipe.dilations)
+    assert RestorerNetwork(recipe).parameter_count * 2 < 5e6, "no more than 5 MB"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("wdth = 3", "unknown key 'wdth'"), ("width = 0", "width: "), ("width = ", "not a TOML file"), ("", "")],
+)
+def test_a_recipe_with_a_slip_is_refused(tmp_path: Path, content: str, says: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(content)
+    if not says:
+        assert read_restorer_recipe(path) == RestorerRecipe(name="mine")
+        return
+    with pytest.raises(RecipeError, match=says) as caught:
+        read_restorer_recipe(path)
+    assert str(caught.value).startswith(str(path))
