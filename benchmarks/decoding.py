@@ -124,7 +124,7 @@ def main() -> None:
     recognizer = load(arguments.model, threads=1)
     bundle = recognizer.bundle
     model = NgramModel.from_bytes(bundle.files[LANGUAGE_MODEL])
-    options = beam_options(bundle.decoder)
+    options = beam_options(bundle)
     clips = clips_of(recognizer, arguments.manifests, arguments.limit)
     seconds = bundle.frame_seconds * sum(len(log_probs) for log_probs, _ in clips)
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {len(clips)} clips, {seconds / 60:.1f} min, {options}")

@@ -78,7 +78,7 @@ def _check(http: httpx2.Client, numbers: range) -> None:
 
 
 def test_damaged_uploads_are_answered_and_forgotten(http: httpx2.Client) -> None:
-    _check(http, range(120))
+    _check(http, range(200))
 
 
 @pytest.mark.slow

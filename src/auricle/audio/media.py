@@ -14,7 +14,7 @@ import numpy as np
 from auricle.audio.span import Span
 from auricle.audio.track import Pieces, Track
 from auricle.audio.waveform import SourceInfo, check_header, mix_down
-from auricle.errors import AudioError
+from auricle.errors import AudioError, UnsupportedAudioError
 
 
 def demuxer_of(head: bytes) -> str | None:
@@ -38,11 +38,12 @@ def open_media(file: BinaryIO, demuxer: str, span: Span, name: str) -> Iterator[
     try:
         import av
     except ImportError as error:
-        raise AudioError(
+        raise UnsupportedAudioError(
             f"{name} needs packages that are not installed: run \"pip install 'auricle[media]'\", "
             "or convert the recording to WAV or FLAC."
         ) from error
-    file.seek(0)
+    if file.seekable():
+        file.seek(0)
     with _naming_damage(name):
         container = av.open(file, mode="r", format=demuxer, metadata_errors="ignore")
     with container:

@@ -8,12 +8,13 @@ its file is installed (`pip install --no-deps silero-vad`).
 from auricle.segmentation.detector import Detector, Listener, best_detector
 from auricle.segmentation.silero import SileroDetector
 from auricle.segmentation.spectral import SpectralDetector
-from auricle.segmentation.windows import LONGEST_SECONDS, Window, plan_windows
+from auricle.segmentation.windows import LONGEST_SECONDS, Plan, Window, plan_windows
 
 __all__ = [
     "LONGEST_SECONDS",
     "Detector",
     "Listener",
+    "Plan",
     "SileroDetector",
     "SpectralDetector",
     "Window",

@@ -49,7 +49,7 @@ def plan_windows(blocks: Iterable[Array], rate: int, detector: Detector | None =
 
     No more of the recording is held than a window and a block.
     """
-    plan = _Plan(rate, detector)
+    plan = Plan(rate, detector)
     for block in blocks:
         yield from plan.hear(block)
     yield from plan.end()
@@ -63,11 +63,15 @@ class _Stretch:
     last: int
 
 
-class _Plan:
-    """What has been heard of a recording and is not yet a window."""
+class Plan:
+    """What has been heard of a recording at `rate` Hz and is not yet a window: `plan_windows`, step by step.
 
-    def __init__(self, rate: int, detector: Detector | None) -> None:
-        self._rate = rate
+    With `at_pauses` it is for sound that is still being spoken: a pause of 2 s ends a window from the beginning on, not
+    only once 25 s are heard, and nothing of the first 2 s is left out.
+    """
+
+    def __init__(self, rate: int, detector: Detector | None, *, at_pauses: bool = False) -> None:
+        self._rate, self._at_pauses = rate, at_pauses
         self._listener = detector.listen(rate) if detector else None
         self._longest, self._shortest = round(LONGEST_SECONDS * rate), round(_SHORTEST_SECONDS * rate)
         self._pad, self._gap = round(_PAD_SECONDS * rate), round(_GAP_SECONDS * rate)
@@ -77,21 +81,41 @@ class _Plan:
         self._stretches: list[_Stretch] = []
 
     def hear(self, block: Array) -> Iterator[Window]:
+        """Take the next samples and yield the windows that are complete with them."""
         self._held = np.concatenate([self._held, block])
         self._judge(block, last=False)
-        if self._heard > self._longest:
+        if self._heard > self._longest or (self._at_pauses and self._is_complete):
             yield from self._windows(ended=False)
 
+    def growing(self) -> Window | None:
+        """Return what has been heard of the window that is not complete yet, and nothing where nobody speaks."""
+        if not self._stretches:
+            return None
+        return self._window(self._stretches[0].start, self._heard)
+
     def end(self) -> Iterator[Window]:
-        if self._heard <= self._longest:
+        """Yield what is left when the recording ends."""
+        if self._heard <= self._longest and not self._origin:
             yield Window(0, self._held)
             return
         self._judge(np.zeros(0, np.float32), last=True)
         yield from self._windows(ended=True)
 
     @property
+    def held_samples(self) -> int:
+        """How much of the recording is in memory."""
+        return len(self._held)
+
+    @property
     def _heard(self) -> int:
         return self._origin + len(self._held)
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether the first stretch of speech ends in a pause, as far as is heard."""
+        if not self._stretches:
+            return False
+        return len(self._stretches) > 1 or self._judged - self._stretches[0].last > self._gap
 
     def _judge(self, block: Array, *, last: bool) -> None:
         """Ask the detector, and add what it hears to the stretches of speech."""
@@ -105,7 +129,8 @@ class _Plan:
             if self._stretches and begin - self._stretches[-1].last <= self._gap:
                 self._stretches[-1].last = stop
             else:
-                self._stretches.append(_Stretch(max(0, begin - self._pad), stop))
+                is_early = self._at_pauses and begin <= self._gap  # the detector does not know the noise yet
+                self._stretches.append(_Stretch(0 if is_early else max(0, begin - self._pad), stop))
         self._judged += len(flags) * hop
 
     def _windows(self, *, ended: bool) -> Iterator[Window]:
@@ -113,7 +138,7 @@ class _Plan:
         while self._stretches:
             stretch = self._stretches[0]
             end = min(stretch.last + self._pad, self._heard)
-            complete = ended or len(self._stretches) > 1 or self._judged - stretch.last > self._gap
+            complete = ended or self._is_complete
             if end - stretch.start <= self._longest and complete:
                 yield self._window(stretch.start, end)
                 del self._stretches[0]

@@ -42,7 +42,10 @@ class Batcher:
         self._waiting: list[_Clip] = []
         self._changed = threading.Condition()
         self._closed = False
-        self._threads = [threading.Thread(target=self._work, name=f"recognise-{i}") for i in range(workers)]
+        # Where nobody closes it (AWS Lambda), a process that has to end does not wait for them.
+        self._threads = [
+            threading.Thread(target=self._work, name=f"recognise-{i}", daemon=True) for i in range(workers)
+        ]
         for thread in self._threads:
             thread.start()
 

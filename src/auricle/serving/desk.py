@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -44,6 +44,9 @@ class Desk:
         self._metrics, self._max_seconds = metrics, settings.max_seconds
         self._decoding = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
         self._long = ThreadPoolExecutor(1, "recognise-long")
+        self._live = ThreadPoolExecutor(
+            settings.max_requests, "listen"
+        )  # one for each stream, and started for one only
         self._batcher = Batcher(
             lambda clips, hot_words: recognizer.transcribe_many(clips, hot_words=hot_words),
             metrics,
@@ -64,6 +67,14 @@ class Desk:
     async def recognise(self, clip: Waveform, hot_words: HotWords) -> Transcript:
         """Recognise a clip of at most `SHORT_SECONDS` together with others."""
         return await asyncio.wrap_future(self._batcher.submit(clip, hot_words))
+
+    def recognise_and_wait(self, clip: Waveform, hot_words: HotWords) -> Transcript:
+        """Recognise a clip together with others, for a thread that has nothing else to do."""
+        return self._batcher.submit(clip, hot_words).result()
+
+    def listen(self, work: Callable[[], None]) -> asyncio.Future[None]:
+        """Run what recognises a stream on a thread of its own."""
+        return asyncio.get_running_loop().run_in_executor(self._live, work)
 
     @asynccontextmanager
     async def segments(
@@ -89,6 +100,7 @@ class Desk:
 
     async def close(self) -> None:
         """Finish what was taken."""
+        await asyncio.to_thread(self._live.shutdown)
         await asyncio.to_thread(self._batcher.close)
         await asyncio.to_thread(self._long.shutdown)
         self._decoding.shutdown()

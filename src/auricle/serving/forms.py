@@ -11,6 +11,7 @@ from fastapi import File, Form, UploadFile
 from auricle.serving.batching import HotWords
 from auricle.serving.desk import Upload
 from auricle.serving.problems import Problem
+from auricle.serving.replies import Granularity, ResponseFormat
 
 _MOST_PHRASES, _LONGEST_PHRASE, _LONGEST_NAME = 200, 80, 100
 
@@ -20,6 +21,11 @@ LanguageField = Annotated[str | None, Form(description="ISO 639-1; only en is un
 PromptField = Annotated[
     str | None, Form(description="Words and phrases to expect, with commas or line ends between them.")
 ]
+
+GranularitiesField = Annotated[
+    list[Granularity] | None, Form(alias="timestamp_granularities[]", description="For verbose_json only.")
+]
+FormatField = Annotated[ResponseFormat, Form()]
 
 
 def upload_of(file: UploadFile) -> Upload:

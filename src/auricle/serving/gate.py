@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
-from auricle.serving.keys import KeyRing, bearer
+from auricle.serving.keys import PROTOCOL, KeyRing, bearer, offered_key
 from auricle.serving.metrics import Metrics
-from auricle.serving.problems import Problem
+from auricle.serving.problems import Problem, hang_up
 from auricle.serving.settings import Settings
 
 TRANSCRIPTIONS: Final = "/v1/audio/transcriptions"
 CLASSIFY: Final = "/classify"
 JOBS: Final = "/v1/jobs"
+STREAM: Final = "/v1/audio/stream"
 _OTHER_BODIES = 1 << 20
 # What is still read of a refused upload: most clients look for an answer only when they have sent everything.
 _DRAINED_BYTES, _DRAINED_SECONDS = 32 << 20, 5.0
@@ -34,6 +38,9 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with a Problem."""
+        if scope["type"] == "websocket" and scope["path"] == STREAM:
+            await self._stream(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["method"] == "OPTIONS":
             await self._app(scope, receive, send)
             return
@@ -44,6 +51,7 @@ class Gate:
                 scope.setdefault("state", {})["owner"] = self._keys.owner(bearer(headers.get("authorization")))
             body.announce(headers.get("content-length"))
             if scope["method"] == "POST" and scope["path"] in {TRANSCRIPTIONS, CLASSIFY, JOBS}:
+                _check_form(headers.get("content-type"))
                 await self._metered(scope, body, send)
             else:
                 await self._app(scope, body, send)
@@ -54,20 +62,41 @@ class Gate:
             response.headers["Connection"] = "close"
             await response(scope, receive, send)
 
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        try:
+            _check_origin(headers, self._settings)
+            self._keys.owner(bearer(headers.get("authorization")) or offered_key(scope["subprotocols"]))
+            with self._place():
+                await self._app(scope, receive, send)
+        except Problem as problem:
+            self._metrics.rejections.labels(problem.code).inc()
+            websocket = WebSocket(scope, receive, send)  # a page is only told why once it is connected
+            await websocket.accept(subprotocol=PROTOCOL if PROTOCOL in scope["subprotocols"] else None)
+            await hang_up(websocket, problem)
+
     async def _metered(self, scope: Scope, body: _Body, send: Send) -> None:
+        started = time.monotonic()
+        with self._place():
+            try:
+                await self._app(scope, body, send)
+            finally:
+                self._usual_seconds += 0.1 * (time.monotonic() - started - self._usual_seconds)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Hold one of the places. Raises Problem when there is none."""
         if self._accepted >= self._settings.max_requests:
             wait = min(60, math.ceil(self._usual_seconds))
             message = f"The server has as many recordings as it can hold: try again in {wait} s."
             raise Problem(429, message, code="server_is_full", headers={"Retry-After": str(wait)})
-        started = time.monotonic()
         self._accepted += 1
         self._metrics.accepted.set(self._accepted)
         try:
-            await self._app(scope, body, send)
+            yield
         finally:
             self._accepted -= 1
             self._metrics.accepted.set(self._accepted)
-            self._usual_seconds += 0.1 * (time.monotonic() - started - self._usual_seconds)
 
     def _largest(self, path: str) -> int:
         if path == JOBS:
@@ -121,6 +150,23 @@ class _Body:
     def _too_large(self) -> Problem:
         message = f"The request is larger than {self._largest:,} bytes: send less, or compress the recording."
         return Problem(413, message, code="too_large", param="file")
+
+
+def _check_origin(headers: Headers, settings: Settings) -> None:
+    """Refuse a page of another origin: browsers let any page open a WebSocket, and leave the question to the server."""
+    origin = headers.get("origin")
+    if origin is None or {origin, "*"} & set(settings.cors_origins) or urlsplit(origin).netloc == headers.get("host"):
+        return
+    message = "This server does not talk to pages of that origin: allow it with AURICLE_CORS_ORIGINS."
+    raise Problem(403, message, code="unknown_origin")
+
+
+def _check_form(content_type: str | None) -> None:
+    """Refuse a body that is no form; that none was sent at all is told by the field that is missing."""
+    kind = (content_type or "multipart/form-data").partition(";")[0].strip().lower()
+    if kind not in {"multipart/form-data", "application/x-www-form-urlencoded"}:
+        message = "A recording comes as the field 'file' of a form: try curl -F file=@clip.mp3."
+        raise Problem(415, message, code="not_a_form")
 
 
 def _is_guarded(path: str) -> bool:

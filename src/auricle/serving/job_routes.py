@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from auricle.serving.forms import (
     FileField,
+    FormatField,
+    GranularitiesField,
     LanguageField,
     ModelField,
     PromptField,
@@ -20,7 +22,7 @@ from auricle.serving.forms import (
 from auricle.serving.gate import JOBS
 from auricle.serving.jobs import Job, JobStore, Wish
 from auricle.serving.problems import Problem
-from auricle.serving.replies import Granularity, ResponseFormat
+from auricle.serving.replies import ResponseFormat
 from auricle.serving.routes import ERRORS
 
 router = APIRouter(responses=ERRORS)
@@ -51,10 +53,8 @@ async def create_job(  # noqa: PLR0917  (FastAPI makes fields of them)
     model: ModelField = "whisper-1",
     language: LanguageField = None,
     prompt: PromptField = None,
-    response_format: Annotated[ResponseFormat, Form()] = ResponseFormat.VERBOSE_JSON,
-    timestamp_granularities: Annotated[
-        list[Granularity] | None, Form(alias="timestamp_granularities[]", description="For verbose_json only.")
-    ] = None,
+    response_format: FormatField = ResponseFormat.VERBOSE_JSON,
+    timestamp_granularities: GranularitiesField = None,
 ) -> JobReply:
     """Answer at once, with an id. The job survives a restart; its result is kept for a week by default."""
     check_language(language)

@@ -6,16 +6,16 @@ import threading
 import time
 from typing import BinaryIO
 
-from auricle.audio import Blocks, open_blocks
 from auricle.errors import AuricleError
 from auricle.recognizer import Recognizer
 from auricle.serving.jobs import Job, JobStore
 from auricle.serving.logs import logger
 from auricle.serving.metrics import Metrics
 from auricle.serving.problems import Problem, internal_error, unreadable
+from auricle.serving.recordings import transcript_of
 from auricle.serving.replies import Granularity, ResponseFormat, rendered
 from auricle.serving.settings import Settings
-from auricle.transcript import Segment, Transcript
+from auricle.transcript import Transcript
 
 _TIDY_SECONDS = 60.0
 
@@ -80,26 +80,19 @@ class JobRunner:
 
     def _transcript(self, job: Job, file: BinaryIO) -> Transcript | None:
         """Return what was said; nothing when the job was removed, or put back because the server stops."""
-        most = self._settings.max_job_seconds
-        rate = self._recognizer.bundle.features.sample_rate
-        segments: list[Segment] = []
-        with open_blocks(file, rate=rate, name=job.name, duration=most + 1) as blocks:
-            _refuse_longer(blocks.promised or 0.0, most)
-            for segment in self._recognizer.stream(blocks, hot_words=tuple(job.hot_words)):
-                segments.append(segment)
-                if not self._store.advance(job.id, _share(segment, blocks)):
-                    return None
-                if self._closing:
-                    self._store.put_back(job.id)
-                    return None
-            _refuse_longer(blocks.source.duration, most)
-            return Transcript(tuple(segments), blocks.source, self._recognizer.bundle.name)
 
+        def is_wanted(share: float) -> bool:
+            if not self._store.advance(job.id, share):
+                return False
+            if self._closing:
+                self._store.put_back(job.id)
+            return not self._closing
 
-def _share(segment: Segment, blocks: Blocks) -> float:
-    return min(0.99, segment.end / blocks.promised) if blocks.promised else 0.0
-
-
-def _refuse_longer(seconds: float, most: float) -> None:
-    if seconds > most:
-        raise Problem(413, f"The recording is longer than {most:g} s: send it in parts.", code="audio_too_long")
+        return transcript_of(
+            self._recognizer,
+            file,
+            name=job.name,
+            hot_words=tuple(job.hot_words),
+            most_seconds=self._settings.max_job_seconds,
+            is_wanted=is_wanted,
+        )

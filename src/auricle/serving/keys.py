@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Iterable
@@ -12,6 +13,9 @@ from auricle.serving.problems import Problem
 from auricle.serving.settings import Settings
 
 _SHORTEST = 8
+PROTOCOL = "auricle"
+"""The WebSocket subprotocol of live captions."""
+_KEY_PROTOCOL = "auricle-key."
 ANYONE = "anyone"
 """The owner of what was asked without a key, on a server that wants none."""
 
@@ -40,19 +44,39 @@ class KeyRing:
 
 
 def key_ring(settings: Settings) -> KeyRing:
+    """Return the ring of all keys. Raises AuricleError for a file or a key that cannot be one."""
+    return KeyRing(keys_of(settings))
+
+
+def keys_of(settings: Settings) -> list[str]:
     """Return the keys of the settings and of their file. Raises AuricleError for a file or a key that cannot be one."""
     keys = [secret.get_secret_value() for secret in settings.api_keys]
     if settings.api_keys_file is not None:
         keys += _read(settings.api_keys_file)
     if any(len(key) < _SHORTEST or not key.isascii() or not key.isprintable() for key in keys):
         raise AuricleError(f"an API key has fewer than {_SHORTEST} characters, or odd ones: make longer, plain keys.")
-    return KeyRing(keys)
+    return keys
 
 
 def bearer(authorization: str | None) -> str | None:
     """Return the key in an Authorization header."""
     scheme, _, key = (authorization or "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else None
+
+
+def offered_key(protocols: Iterable[str]) -> str | None:
+    """Return the key that a page offers as a WebSocket's subprotocol, `auricle-key.` and its base64url, or nothing.
+
+    A page can give a WebSocket no header; an address, which a proxy would log, is no place for a key.
+    """
+    for name in protocols:
+        if name.startswith(_KEY_PROTOCOL):
+            coded = name.removeprefix(_KEY_PROTOCOL)
+            try:
+                return base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4)).decode()
+            except ValueError:
+                return None
+    return None
 
 
 def _read(path: Path) -> list[str]:

@@ -63,6 +63,10 @@ class Observe:
                 headers["X-Request-ID"] = identity
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+            elif message["type"] == "websocket.accept":
+                status = 101
+            elif message["type"] == "websocket.close":
+                status = message.get("code", 1000)
             await send(message)
 
         try:

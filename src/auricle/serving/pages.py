@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from auricle.serving.metrics import Metrics
 from auricle.serving.problems import Problem
 from auricle.serving.settings import Settings
 
-_WEB = Path(__file__).with_name("web")
+WEB = Path(__file__).with_name("web")
+"""The page's files."""
 router = APIRouter()
 
 
@@ -49,28 +51,33 @@ async def metrics(request: Request) -> Response:
     return Response(found.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def install_pages(app: FastAPI, settings: Settings, keys: KeyRing) -> None:
+def page_facts(settings: Settings, keys: KeyRing) -> dict[str, Any]:
+    """Return what the page has to know, whoever serves it."""
+    return {
+        "needs_key": not keys.is_open,
+        "takes_containers": find_spec("av") is not None,
+        "max_bytes": settings.max_bytes,
+        "max_seconds": settings.max_seconds,
+        "max_job_bytes": settings.max_job_bytes,
+    }
+
+
+def install_pages(app: FastAPI, facts: Mapping[str, Any]) -> None:
     """Add the page, the reference at /docs, and the few facts that the page asks for."""
 
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:
-        return FileResponse(_WEB / "index.html", headers=_FRESH)
+        return FileResponse(WEB / "index.html", headers=_FRESH)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> FileResponse:
-        return FileResponse(_WEB / "docs.html", headers=_FRESH)
+        return FileResponse(WEB / "docs.html", headers=_FRESH)
 
     @app.get("/config.json", include_in_schema=False)
     async def config() -> dict[str, Any]:
-        return {
-            "needs_key": not keys.is_open,
-            "takes_containers": find_spec("av") is not None,
-            "max_bytes": settings.max_bytes,
-            "max_seconds": settings.max_seconds,
-            "max_job_bytes": settings.max_job_bytes,
-        }
+        return dict(facts)
 
-    app.mount("/web", StaticFiles(directory=_WEB), name="web")
+    app.mount("/web", StaticFiles(directory=WEB), name="web")
 
 
 _FRESH = {"Cache-Control": "no-cache"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -12,8 +14,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from auricle.errors import AuricleError
+from auricle.errors import AuricleError, UnsupportedAudioError
+
+_HANG_UP_SECONDS = 5.0
 
 
 class ErrorDetail(BaseModel):
@@ -64,7 +69,20 @@ def internal_error() -> Problem:
 
 def unreadable(error: AuricleError) -> Problem:
     """Return what is said of a recording that cannot be recognised."""
+    if isinstance(error, UnsupportedAudioError):  # its own message is for whoever installs things here
+        message = "This server does not open M4A, MP4 or WebM: send the recording as WAV, FLAC, Ogg or MP3."
+        return Problem(415, message, code="unsupported_format", param="file")
     return Problem(400, _sentence(str(error)), code="invalid_audio", param="file")
+
+
+async def hang_up(websocket: WebSocket, problem: Problem) -> None:
+    """Say what is wrong and close: 4000 and the status, 1011 for a mistake of ours."""
+    code = 1011 if problem.status_code >= 500 else 4000 + problem.status_code
+    with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):  # it has left by now, or does not read
+        async with asyncio.timeout(_HANG_UP_SECONDS):
+            if websocket.application_state is WebSocketState.CONNECTED:
+                await websocket.send_json({"type": "error", **problem.body})
+                await websocket.close(code)
 
 
 def install_handlers(app: FastAPI) -> None:

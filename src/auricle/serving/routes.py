@@ -16,6 +16,8 @@ from auricle.serving.batching import HotWords
 from auricle.serving.desk import Desk, Upload
 from auricle.serving.forms import (
     FileField,
+    FormatField,
+    GranularitiesField,
     LanguageField,
     ModelField,
     PromptField,
@@ -26,7 +28,7 @@ from auricle.serving.forms import (
 from auricle.serving.gate import CLASSIFY, TRANSCRIPTIONS
 from auricle.serving.logs import logger
 from auricle.serving.problems import ErrorReply, Problem, internal_error, unreadable
-from auricle.serving.replies import ClassifyReply, Granularity, ResponseFormat, TranscriptionReply, rendered, response
+from auricle.serving.replies import ClassifyReply, ResponseFormat, TranscriptionReply, rendered, response
 from auricle.transcript import Segment
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -55,10 +57,8 @@ async def transcriptions(  # noqa: PLR0917  (FastAPI makes fields of them)
     model: ModelField = "whisper-1",
     language: LanguageField = None,
     prompt: PromptField = None,
-    response_format: Annotated[ResponseFormat, Form()] = ResponseFormat.JSON,
-    timestamp_granularities: Annotated[
-        list[Granularity] | None, Form(alias="timestamp_granularities[]", description="For verbose_json only.")
-    ] = None,
+    response_format: FormatField = ResponseFormat.JSON,
+    timestamp_granularities: GranularitiesField = None,
     stream: Annotated[bool, Form(description="Send text as it is recognised, as server-sent events.")] = False,
 ) -> Response:
     """Recognise a recording. `temperature` and other fields of OpenAI's are read and change nothing."""

@@ -15,6 +15,7 @@ from auricle.serving.app import create_app
 from auricle.serving.keys import key_ring
 from auricle.serving.logs import log_to_stderr, logger
 from auricle.serving.settings import Settings
+from auricle.serving.stream_routes import MESSAGE_BYTES
 
 
 def serve(settings: Settings) -> None:
@@ -32,7 +33,10 @@ def configured(app: Any, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=_patient(settings.idle_seconds),
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # sound does not get smaller, and a bomb would
+        ws_ping_timeout=None,  # nothing is read, pongs neither, while recognition is behind; silence has a limit anyway
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -52,6 +56,8 @@ def _patient(seconds: float) -> type[H11Protocol]:
 
         def _give_up(self) -> None:
             asked: object = self.cycle  # None before the first request, whatever its type says
+            if self.transport.get_protocol() is not self:  # a WebSocket's, by now
+                return
             if asked is None and not self.transport.is_closing():
                 self.transport.close()
 

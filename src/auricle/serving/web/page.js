@@ -2,6 +2,8 @@
 
 import { config, transcribe } from "./api.js";
 import { saved } from "./captions.js";
+import { transcribeOnLambda, wake } from "./lambda.js";
+import { listen } from "./live.js";
 import { install, show } from "./player.js";
 import { record } from "./record.js";
 
@@ -10,7 +12,9 @@ let server = { needs_key: false, takes_containers: false };
 let chosen = null; // { blob, name }
 let transcript = null;
 let recording = null;
+let live = null; // { stop }, or a promise of it, while live captions run
 let busy = null; // the AbortController of what is under way
+let awake = null; // a promise: AWS Lambda has an instance that answers
 
 function say(text) {
   byId("status").textContent = text;
@@ -34,9 +38,10 @@ function size(bytes) {
 }
 
 function refresh() {
-  byId("submit").disabled = !chosen || Boolean(busy) || Boolean(recording);
-  byId("record").disabled = Boolean(busy);
-  byId("file").disabled = Boolean(busy) || Boolean(recording);
+  byId("submit").disabled = !chosen || Boolean(busy || recording || live);
+  byId("record").disabled = Boolean(busy || live);
+  byId("live").disabled = Boolean(busy || recording);
+  byId("file").disabled = Boolean(busy || recording || live);
   byId("cancel").hidden = !busy;
 }
 
@@ -52,31 +57,34 @@ async function submit(event) {
   const started = performance.now();
   let ticking = null;
   try {
-    if (blob.size > server.max_bytes) throw new Error(`${name} is too large: ${size(server.max_bytes)} is the most.`);
-    const progress = (share) => {
+    // What is done now, and the share of it that is done, where that is known; else the seconds that it has taken.
+    const tell = (what, share = null) => {
+      clearInterval(ticking);
       if (share !== null) {
         bar.value = share;
-        say(`Sending ${name}: ${Math.round(share * 100)} %`);
-      } else if (!ticking) {
+        say(`${what}: ${Math.round(share * 100)} %`);
+      } else {
         bar.removeAttribute("value");
-        const tick = () => say(`Recognising … ${Math.round((performance.now() - started) / 1000)} s`);
+        const tick = () => say(`${what} … ${Math.round((performance.now() - started) / 1000)} s`);
         tick();
         ticking = setInterval(tick, 1000);
       }
     };
-    const options = { name, prompt: byId("prompt").value, key: byId("key").value, signal: busy.signal, progress };
-    transcript = await transcribe(blob, options);
+    const progress = (share) => (share === null ? tell("Recognising") : tell(`Sending ${name}`, share));
+    const options = { name, prompt: byId("prompt").value, key: byId("key").value, signal: busy.signal, progress, tell };
+    if (server.mode === "lambda") {
+      transcript = await transcribeOnLambda(blob, { ...options, server, awake });
+    } else {
+      if (blob.size > server.max_bytes) throw new Error(`${name} is too large: ${size(server.max_bytes)} is the most.`);
+      transcript = await transcribe(blob, options);
+    }
     byId("result").hidden = false;
     show(transcript, blob);
     say(`${transcript.words.length} words in ${((performance.now() - started) / 1000).toFixed(1)} s.`);
     byId("result-title").focus();
   } catch (error) {
     say("");
-    if (error.status === 401) {
-      byId("key-field").hidden = false;
-      byId("more").open = true;
-      byId("key").focus();
-    }
+    if (error.status === 401) askForKey();
     if (error.name === "AbortError") say("Cancelled.");
     else complain(error);
   } finally {
@@ -114,6 +122,59 @@ async function toggleRecording() {
   refresh();
 }
 
+async function toggleLive() {
+  if (live) {
+    byId("live").disabled = true; // until the server has said the rest
+    say("Hearing the rest …");
+    (await live)?.stop();
+    return;
+  }
+  complain(null);
+  byId("captions").hidden = false;
+  byId("fixed").replaceChildren();
+  caption({ type: "partial", text: "" });
+  say("Listening …");
+  live = listen({ key: byId("key").value, prompt: byId("prompt").value, onMessage: caption, onEnd: endLive });
+  showLive();
+  try {
+    await live;
+  } catch (error) {
+    endLive(error);
+  }
+}
+
+function caption(message) {
+  if (message.type === "final" && message.text) {
+    const line = document.createElement("span"); // an element of its own, so that a screen reader reads it once
+    line.textContent = `${message.text} `;
+    byId("fixed").append(line);
+  }
+  if (message.type !== "done") byId("growing").textContent = message.type === "partial" ? message.text : "";
+  const lines = byId("lines");
+  lines.scrollTop = lines.scrollHeight;
+}
+
+function endLive(error) {
+  live = null;
+  byId("growing").textContent = "";
+  say(error ? "" : "Live captions have ended.");
+  complain(error);
+  if (error?.code === "invalid_api_key") askForKey();
+  showLive();
+}
+
+function showLive() {
+  byId("live").setAttribute("aria-pressed", String(Boolean(live)));
+  byId("live").textContent = live ? "Stop captions" : "Live captions";
+  refresh();
+}
+
+function askForKey() {
+  byId("key-field").hidden = false;
+  byId("more").open = true;
+  byId("key").focus();
+}
+
 async function copy() {
   try {
     await navigator.clipboard.writeText(transcript.text);
@@ -140,7 +201,7 @@ function dropping() {
   ["dragover", "dragleave", "drop"].forEach((name) => zone.addEventListener(name, over));
   zone.addEventListener("drop", (event) => {
     const [file] = event.dataTransfer.files;
-    if (file && !busy && !recording) choose(file, file.name);
+    if (file && !busy && !recording && !live) choose(file, file.name);
   });
 }
 
@@ -151,6 +212,7 @@ byId("file").addEventListener("change", (event) => {
 byId("form").addEventListener("submit", submit);
 byId("cancel").addEventListener("click", () => busy?.abort());
 byId("record").addEventListener("click", toggleRecording);
+byId("live").addEventListener("click", toggleLive);
 byId("copy").addEventListener("click", copy);
 document.querySelectorAll("[data-save]").forEach((button) => button.addEventListener("click", () => save(button.dataset.save)));
 dropping();
@@ -159,6 +221,12 @@ try {
   server = await config();
   byId("key-field").hidden = !server.needs_key;
   byId("more").open = server.needs_key;
+  byId("live").hidden = !server.takes_streams;
+  if (server.mode === "lambda") {
+    byId("lead").textContent =
+      "What you give is recognised by a function on AWS Lambda. A large recording waits in S3 until that is done.";
+    awake = wake((text) => busy || chosen || recording || say(text));
+  }
 } catch (error) {
   complain(error);
 }

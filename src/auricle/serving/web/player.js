@@ -3,6 +3,7 @@
 import { draw, peaksOf } from "./waveform.js";
 
 const UNSURE = 0.6;
+const SHARE = 0.25; // a mark on every second word tells nothing
 const byId = (id) => document.getElementById(id);
 let current = { words: [], buttons: [], peaks: null, address: null, duration: 0 };
 
@@ -11,8 +12,9 @@ export async function show(transcript, blob) {
   if (current.address) URL.revokeObjectURL(current.address);
   current = { words: transcript.words, buttons: [], peaks: null, address: URL.createObjectURL(blob), duration: transcript.duration };
   audio.src = current.address;
-  byId("words").replaceChildren(...buttonsOf(transcript.words));
-  byId("legend").hidden = !transcript.words.some((word) => word.confidence < UNSURE);
+  const unsure = unsureOf(transcript.words);
+  byId("words").replaceChildren(...buttonsOf(transcript.words, unsure));
+  byId("legend").hidden = !unsure.size;
   if (!transcript.words.length) byId("words").textContent = "No words were heard.";
   facts(transcript);
   byId("wave").hidden = true;
@@ -25,7 +27,13 @@ export async function show(transcript, blob) {
   }
 }
 
-function buttonsOf(words) {
+/** The least certain quarter of the words, at most: those of them that are not likely to be right. */
+function unsureOf(words) {
+  const least = words.toSorted((a, b) => a.confidence - b.confidence).slice(0, Math.ceil(SHARE * words.length));
+  return new Set(least.filter((word) => word.confidence < UNSURE));
+}
+
+function buttonsOf(words, unsure) {
   const nodes = [];
   words.forEach((word, index) => {
     const button = document.createElement("button");
@@ -33,7 +41,7 @@ function buttonsOf(words) {
     button.textContent = word.word;
     button.tabIndex = index ? -1 : 0;
     button.title = `${word.start.toFixed(2)} s · ${Math.round(word.confidence * 100)} % sure`;
-    if (word.confidence < UNSURE) {
+    if (unsure.has(word)) {
       button.classList.add("unsure");
       const note = document.createElement("span");
       note.className = "sr-only";
