@@ -10,7 +10,7 @@ demo: .venv/base  ## install the base package and transcribe a real recording, o
 
 setup: .venv/all  ## everything that development needs
 
-test: .venv/all  ## the test suite, with branch coverage
+test: .venv/all .venv/sam/bin/sam  ## the test suite, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 check: .venv/all  ## formatting, lint, types, import contracts, secrets of this machine
@@ -44,5 +44,9 @@ clean:
 
 .venv/all: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) "$$(sed -n 's/^torch/torch/p' constraints.txt)"
-	$(PIP) -e ".[media,train,serve]" --group dev
+	$(PIP) -e ".[media,train,serve,lambda]" --group dev
 	touch $@ .venv/base
+
+.venv/sam/bin/sam:  ## AWS's own check of deploy/lambda/template.yaml; it pins what we do not, so it lives apart
+	$(PYTHON) -m venv .venv/sam
+	.venv/sam/bin/python -m pip install --quiet --disable-pip-version-check "aws-sam-cli>=1.130"
