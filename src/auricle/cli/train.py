@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from auricle.bundle import find_bundle
 from auricle.cli.app import app
 from auricle.cli.terminal import Bar
 from auricle.errors import MissingExtraError
@@ -56,6 +55,8 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         from auricle.training.recipe import read_recipe
     except ModuleNotFoundError as error:
         raise MissingExtraError("training", "train") from error
+
+    from auricle.bundle import find_bundle  # it imports NumPy, which --help must not wait for
 
     chosen = read_recipe(recipe)
     start = find_bundle(init) if init else None
