@@ -1,5 +1,9 @@
 """The quick GRU against `torch.nn.GRU`, which reads packed sequences and is the definition."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +11,21 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from auricle.training import compiled
 from auricle.training.gru import BiGRU, fastest_products, products, products_in
+
+
+@contextmanager
+def recurrence(kind: str) -> Iterator[None]:
+    """Have the recurrence run in C or as tensor operations; skip a test that asks for C where it is not to be had."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AURICLE_COMPILE", str(int(kind == "compiled")))
+        if kind == "compiled" and compiled.kernel(products()) is None:
+            pytest.skip(f"no compiled recurrence with products in {products()} here")
+        yield
+
+
+both_recurrences = pytest.mark.parametrize("kind", ["tensors", "compiled"])
 
 
 def as_nn_gru(layer: BiGRU) -> nn.GRU:
@@ -67,28 +85,83 @@ def gradients_of(layer: BiGRU, lengths: list[int], extra: int) -> dict[str, tupl
     return found
 
 
+@both_recurrences
 @settings(max_examples=25, deadline=None)
 @SHAPES
 def test_outputs_and_gradients_are_those_of_nn_gru_on_ragged_batches(
-    lengths: list[int], sizes: tuple[int, int], extra: int, seed: int
+    kind: str, lengths: list[int], sizes: tuple[int, int], extra: int, seed: int
 ) -> None:
-    with products_in(torch.float32):
+    with products_in(torch.float32), recurrence(kind):
         for name, (ours, theirs) in gradients_of(layer_with_biases(sizes, seed), lengths, extra).items():
             assert relative(ours, theirs) < 1e-5, name
 
 
+@both_recurrences
 @settings(max_examples=25, deadline=None)
 @SHAPES
 def test_products_in_bfloat16_change_gradients_by_its_rounding_alone(
-    lengths: list[int], sizes: tuple[int, int], extra: int, seed: int
+    kind: str, lengths: list[int], sizes: tuple[int, int], extra: int, seed: int
 ) -> None:
     # Eight bits of mantissa: 0.4 % a product. In a network of a few units a gradient may all but cancel out, and what
     # is left of it is mostly rounding, so that shapes of a usable size are asked for.
     layer = layer_with_biases((16 * sizes[0], 16 * sizes[1]), seed)
-    with products_in(torch.bfloat16):
+    with products_in(torch.bfloat16), recurrence(kind):
         for name, (ours, theirs) in gradients_of(layer, lengths, extra).items():
             assert ours.dtype == torch.float32
             assert relative(ours, theirs) < 1e-2, name
+
+
+@both_recurrences
+def test_long_sequences_and_full_batches_are_those_of_nn_gru_too(kind: str) -> None:
+    # More clips than rows of a block, units that fill no panel, and sums over thousands of frames.
+    torch.manual_seed(0)
+    with products_in(torch.float32), recurrence(kind):
+        for name, (ours, theirs) in gradients_of(BiGRU(24, 70), [310] * 8 + [1, 120, 309], 2).items():
+            assert relative(ours, theirs) < 1e-5, name
+
+
+@both_recurrences
+def test_what_is_not_a_number_stays_none(kind: str) -> None:
+    # The training loop leaves out a step by it.
+    layer, x = layer_with_biases((4, 6), 0), torch.randn(9, 2, 4)
+    x[3, 1, 2] = torch.nan
+    for dtype in (torch.float32, torch.bfloat16):
+        with products_in(dtype), recurrence(kind):
+            out = layer(x, torch.tensor([9, 9]))
+        assert out[:, 0].isfinite().all()
+        assert out[3:, 1].isnan().any(dim=-1).all()
+
+
+def test_without_a_compiler_the_recurrence_is_made_of_tensor_operations(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    compiled._compiled.cache_clear()
+    try:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        monkeypatch.setenv("CC", "no-compiler-of-this-name")
+        assert compiled.kernel(torch.float32) is None
+        compiled._compiled.cache_clear()
+        monkeypatch.setenv("CC", "false")  # one that fails
+        assert compiled.kernel(torch.float32) is None
+        with products_in(torch.float32):
+            assert BiGRU(4, 6)(torch.randn(5, 1, 4), torch.tensor([5])).isfinite().all()
+    finally:
+        compiled._compiled.cache_clear()
+
+
+def test_a_compiled_recurrence_is_kept_for_the_next_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compiled._compiled.cache_clear()
+    try:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        if compiled.kernel(torch.float32) is None:
+            pytest.skip("no C compiler here")
+        (kept,) = (tmp_path / "auricle").iterdir()
+        written = kept.stat().st_mtime_ns
+        compiled._compiled.cache_clear()
+        assert compiled.kernel(torch.float32) is not None
+        assert [one.stat().st_mtime_ns for one in (tmp_path / "auricle").iterdir()] == [written]
+    finally:
+        compiled._compiled.cache_clear()
 
 
 def test_bfloat16_is_chosen_where_the_processor_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:

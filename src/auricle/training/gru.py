@@ -30,6 +30,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from auricle.training.recurrence import recurrence
+
 
 def fastest_products() -> torch.dtype:
     """Return the type whose products this processor makes fastest: bfloat16 where it has instructions for it."""
@@ -143,87 +145,32 @@ class _Bidirectional(torch.autograd.Function):
         hidden, full = weight_hh.shape[-1], x.dtype
         # Each weight is converted once a batch: at every step it would cost more than the product.
         x, weight_ih, weight_hh = x.to(dtype), weight_ih.to(dtype), weight_hh.to(dtype)
-        # The recurrent biases of r and z only ever stand beside the input's: they are added once, outside the loop.
-        biases = bias_ih + nn.functional.pad(bias_hh[:, : 2 * hidden], (0, hidden))
-        gates = x.new_empty(2, steps, batch, 3 * hidden, dtype=full)
+        # The recurrent biases of r and z only ever stand beside the input's.
+        both = bias_ih + nn.functional.pad(bias_hh[:, : 2 * hidden], (0, hidden))
+        biases = torch.cat((both, bias_hh[:, 2 * hidden :]), dim=-1)
+        gates = x.new_empty(2, steps, batch, 3 * hidden)
         for direction, ordered in enumerate((x, _reordered(x, reverse))):
             rows = gates[direction].view(steps * batch, -1)
-            _add_product(biases[direction], ordered.reshape(steps * batch, -1), weight_ih[direction].T, rows)
-        states, saved = _recur(gates, weight_hh.transpose(1, 2).contiguous(), bias_hh[:, None, 2 * hidden :])
-        ctx.save_for_backward(x, reverse, weight_ih, weight_hh, states, saved)
+            torch.mm(ordered.reshape(steps * batch, -1), weight_ih[direction].T, out=rows)
+        states, narrow, saved = recurrence(dtype, full, hidden).recur(gates, biases, weight_hh)
+        ctx.save_for_backward(x, reverse, weight_ih, weight_hh, states, narrow, saved)
         return torch.cat((states[0, 1:], _reordered(states[1, 1:], reverse)), dim=-1)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, reverse, weight_ih, weight_hh, states, saved = ctx.saved_tensors
+        x, reverse, weight_ih, weight_hh, states, narrow, saved = ctx.saved_tensors
         steps, batch, hidden = len(x), x.shape[1], weight_hh.shape[-1]
         dtype, full = x.dtype, grad.dtype
         gradients = torch.stack((grad[..., :hidden], _reordered(grad[..., hidden:], reverse)))
-        recurrent, inputs = _recur_backward(gradients, weight_hh, states, saved)
+        run = recurrence(dtype, full, hidden)
+        recurrent, inputs, biases = run.recur_backward(gradients, weight_hh, states, saved)
         rows = steps * batch
         recurrent, inputs = recurrent.view(2, rows, -1), inputs.view(2, rows, -1)
-        bias_grads = inputs.sum(1), recurrent.sum(1)
-        recurrent, inputs, states = recurrent.to(dtype), inputs.to(dtype), states.to(dtype)
-        weight_hh_grad = torch.bmm(recurrent.transpose(1, 2), states[:, :-1].reshape(2, rows, hidden)).to(full)
+        bias_grads = biases[:, : 3 * hidden], torch.cat((biases[:, : 2 * hidden], biases[:, 3 * hidden :]), dim=-1)
+        weight_hh_grad = torch.bmm(recurrent.transpose(1, 2), narrow[:, :-1].reshape(2, rows, hidden)).to(full)
         flat = x.reshape(rows, -1)
         weight_ih_grad = torch.empty_like(weight_ih, dtype=full)
         weight_ih_grad[0] = inputs[0].T @ flat
         weight_ih_grad[1] = inputs[1].T @ flat.index_select(0, reverse)
         x_grad = (inputs[1] @ weight_ih[1]).index_select(0, reverse).addmm_(inputs[0], weight_ih[0]).view_as(x)
         return x_grad.to(full), None, weight_ih_grad, weight_hh_grad, *bias_grads, None
-
-
-def _add_product(bias: Tensor, a: Tensor, b: Tensor, out: Tensor) -> None:
-    """Write bias + a @ b to the float32 tensor `out`, which a product in bfloat16 cannot do itself."""
-    if a.dtype == out.dtype:
-        torch.addmm(bias, a, b, out=out)
-    else:
-        torch.add(a @ b, bias, out=out)
-
-
-def _recur(gates: Tensor, product: Tensor, bias_n: Tensor) -> tuple[Tensor, Tensor]:
-    """Run the recurrence over gates [2, T, B, 3H]: states [2, T + 1, B, H] and each step's [r, z, n, W_hn h + b_hn].
-
-    `product` [2, H, 3H] has the type of the products; all else is float32.
-    """
-    _, steps, batch, width = gates.shape
-    hidden = width // 3
-    states = gates.new_empty(2, steps + 1, batch, hidden)
-    states[:, 0] = 0
-    saved = gates.new_empty(2, steps, batch, 4 * hidden)
-    recurrent = product.new_empty(2, batch, width)
-    for step in range(steps):
-        state, row, gate = states[:, step], saved[:, step], gates[:, step]
-        torch.bmm(state.to(product.dtype), product, out=recurrent)
-        rz, new, hidden_n = row.split((2 * hidden, hidden, hidden), dim=-1)  # type: ignore[no-untyped-call]
-        torch.add(gate[..., : 2 * hidden], recurrent[..., : 2 * hidden], out=rz)
-        rz.sigmoid_()
-        torch.add(recurrent[..., 2 * hidden :], bias_n, out=hidden_n)
-        torch.addcmul(gate[..., 2 * hidden :], rz[..., :hidden], hidden_n, out=new)
-        new.tanh_()
-        torch.lerp(new, state, rz[..., hidden:], out=states[:, step + 1])
-    return states, saved
-
-
-def _recur_backward(grad: Tensor, weight: Tensor, states: Tensor, saved: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the gradients of `W_hh h + b_hh` and of the input's gates, both [2, T, B, 3H], from the states'."""
-    _, steps, batch, hidden = grad.shape
-    r, z, n, hidden_n = saved.unflatten(-1, (4, hidden)).unbind(-2)  # type: ignore[no-untyped-call]
-    # d(loss)/d(each gate's input) is d(loss)/d(h') times a factor known before the loop.
-    to_n = (1 - z).mul_(1 - n * n)
-    recurrent = saved.new_empty(2, steps, batch, 3, hidden)
-    torch.mul(to_n * hidden_n, r * (1 - r), out=recurrent[..., 0, :])
-    torch.mul(states[:, :-1] - n, z * (1 - z), out=recurrent[..., 1, :])
-    torch.mul(to_n, r, out=recurrent[..., 2, :])
-    carried = saved.new_zeros(2, batch, hidden)
-    narrow = weight.new_empty(2, batch, hidden)
-    for step in range(steps - 1, -1, -1):
-        total = grad[:, step].add_(carried)
-        factors = recurrent[:, step]
-        factors.mul_(total.unsqueeze(-2))
-        torch.bmm(factors.flatten(-2).to(weight.dtype), weight, out=narrow)
-        torch.addcmul(narrow, total, z[:, step], out=carried)
-    recurrent = recurrent.flatten(-2)
-    inputs = recurrent.clone()
-    torch.mul(grad, to_n, out=inputs[..., 2 * hidden :])
-    return recurrent, inputs
