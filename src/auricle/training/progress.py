@@ -24,14 +24,13 @@ class TrainingProgress(Callback):
     def __init__(self) -> None:
         self._loss = float("nan")
         self._since = self._said = 0.0
-        self._audio = self._done = 0.0
+        self._audio, self._done = 0.0, math.nan
         self._bar: Progress | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Open the bar where a person is watching."""
         assert isinstance(module, SpeechModule)
-        self._since = self._said = time.monotonic()
-        self._audio, self._done = module.audio_hours, module.done
+        self._said = time.monotonic()
         if trainer.is_global_zero and sys.stderr.isatty():
             self._bar = Progress(BarColumn(16), TextColumn("{task.description}"), console=Console(stderr=True))
             self._bar.add_task("starting", total=1.0)
@@ -44,6 +43,9 @@ class TrainingProgress(Callback):
         assert isinstance(module, SpeechModule)
         if not trainer.is_global_zero:
             return
+        if math.isnan(self._done):
+            # Only now does a run that was resumed know how much of it is over.
+            self._since, self._audio, self._done = time.monotonic(), module.audio_hours, module.done
         loss = float(outputs["loss"])
         if math.isfinite(loss):
             self._loss = loss if math.isnan(self._loss) else 0.98 * self._loss + 0.02 * loss
