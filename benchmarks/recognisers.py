@@ -4,9 +4,9 @@
         [--pocketsphinx PYTHON] [--faster-whisper PYTHON MODEL_DIR] [--conditions clean,mp3-32]
 
 Each recogniser runs in a process of its own, on one thread, over the same WAV files: clean, MP3 at 64, 32 and 16
-kbit/s, 8 kHz mu-law as on a telephone, noise at 20, 10 and 5 dB, and a room whose sound falls by 60 dB in half a second.
-PYTHON is one that has the other recogniser's package. Texts are compared in LibriSpeech's spelling ("mister"); a recogniser
-that writes digits pays for each. Intervals are 95 %, by bootstrap over utterances.
+kbit/s, 8 kHz mu-law as on a telephone, noise at 20, 10 and 5 dB, and a room whose sound falls by 60 dB in half a
+second. PYTHON is one that has the other recogniser's package. Texts are compared in LibriSpeech's spelling ("mister");
+a recogniser that writes digits pays for each. Intervals are 95 %, by bootstrap over utterances.
 """
 
 from __future__ import annotations
