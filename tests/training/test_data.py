@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -30,6 +31,7 @@ from auricle.training.data import (
     examples_of,
     least_frames,
     loader_of,
+    names_in_epoch,
     normalization_of,
 )
 from auricle.training.recipe import NetworkConfig, make_recipe
@@ -265,6 +267,37 @@ def test_clips_of_like_length_come_together() -> None:
     assert padding < 0.1
 
 
+def test_weights_say_how_often_a_clip_is_seen() -> None:
+    examples, store = corpus(300)
+    weights = {example.utterance.id: (0.0, 0.5, 2.0)[number % 3] for number, example in enumerate(examples)}
+    weighed = [replace(example, weight=weights[example.utterance.id]) for example in examples]
+    seen = [
+        Counter(name.partition("\0")[0] for name in names(list(EpochPlan(weighed, store, RECIPE, epoch=epoch))))
+        for epoch in range(20)
+    ]
+    for name, weight in weights.items():
+        times = [each[name] for each in seen]
+        assert set(times) <= ({int(weight)} if weight % 1 == 0 else {0, 1})
+    halves = [each[name] for each in seen for name, weight in weights.items() if weight == 0.5]
+    assert 0.45 < sum(halves) / len(halves) < 0.55
+    assert seen[0] != seen[1]
+    assert list(EpochPlan(weighed, store, RECIPE, epoch=3)) == list(EpochPlan(weighed, store, RECIPE, epoch=3))
+
+
+def test_the_first_epoch_may_go_from_short_clips_to_long_ones() -> None:
+    recipe = replace(RECIPE, schedule=replace(RECIPE.schedule, shortest_first=True))
+    examples, store = corpus(400)
+
+    def longest(epoch: int, rank: int = 0) -> list[int]:
+        plan = EpochPlan(examples, store, recipe, epoch=epoch, rank=rank, processes=2)
+        return [max(store.frames(name) for name in batch) for batch in plan]
+
+    assert longest(0) == sorted(longest(0))
+    assert longest(1) != sorted(longest(1))
+    # What two processes do together is alike in length: neither waits for the other.
+    assert max(abs(a - b) for a, b in zip(longest(0, 0), longest(0, 1), strict=True)) < 300
+
+
 # Tensors
 
 
@@ -288,6 +321,14 @@ def test_a_batch_holds_the_normalised_features_and_the_texts(store: FeatureStore
         expected = clips.normalization(store[utterance.id])
         np.testing.assert_allclose(row[: len(expected)].numpy(), expected, atol=1e-6)
         assert not row[len(expected) :].any()
+
+
+def test_a_clip_that_is_seen_again_is_augmented_in_another_way(store: FeatureStore) -> None:
+    example = Example(UTTERANCES[1], (1,), 1, weight=2.0)
+    first, again = names_in_epoch(example, 1, 0)
+    batch = clips_of(store)[[first, again]]
+    assert batch.target_lengths[0] == batch.target_lengths[1]
+    assert not torch.equal(batch.features[0], batch.features[1])
 
 
 def test_a_clip_is_augmented_by_seed_epoch_and_name_whoever_is_beside_it(store: FeatureStore) -> None:

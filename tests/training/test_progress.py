@@ -16,7 +16,7 @@ NETWORK = {"channels": 2, "residual_layers": 0, "gru_layers": 1, "gru_hidden": 4
 
 def test_a_resumed_run_measures_from_where_it_was_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 1000.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock)
+    monkeypatch.setattr("time.monotonic", lambda: clock)
     recipe = make_recipe({"name": "r", "features": {"mel": 4}, "network": NETWORK}, "test")
     module = SpeechModule(recipe, Normalization(np.zeros(4, np.float32), np.ones(4, np.float32)))
     module.batches, module.audio_hours = 100, 40.0

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import lightning
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -22,7 +23,7 @@ from auricle.errors import TrainingError
 from auricle.evaluation import evaluate
 from auricle.manifest import Utterance, read_manifest
 from auricle.recognizer import load
-from auricle.training import loop
+from auricle.training import keeper, loop
 from auricle.training.data import EpochPlan
 from auricle.training.module import SpeechModule, load_module, one_cycle
 from auricle.training.page import read_rows
@@ -98,7 +99,7 @@ def test_the_toy_learns_its_clips_by_heart(run: Path) -> None:
 
 
 def test_the_best_bundle_says_through_the_recognizer_what_the_log_says(run: Path, clips: list[Utterance]) -> None:
-    recognizer = load(run / loop.BEST, threads=1)
+    recognizer = load(run / keeper.BEST, threads=1)
     report = evaluate(clips, recognizer, normalise=recognizer.bundle.alphabet.normalise)
     assert report.wer.value == pytest.approx(min(row["dev_wer"] for row in epochs(run)), abs=1e-4)
 
@@ -134,7 +135,7 @@ def test_tensorboard_gets_the_curves_the_texts_and_the_ctc_path(run: Path) -> No
 
 
 def test_a_checkpoint_becomes_a_bundle_that_names_its_training(run: Path) -> None:
-    module = load_module(run / loop.LAST)
+    module = load_module(run / keeper.LAST)
     bundle = module.bundle("again")
     assert bundle.card["steps"] == module.steps_done > 0
     assert bundle.card["recipe_hash"] == read_recipe(TINY).digest
@@ -156,7 +157,7 @@ def test_a_killed_run_goes_on_where_it_was_and_says_so(tmp_path: Path, clips: li
     recipe = short(epochs=12, score_every=12)
     toml = write_toml(recipe, tmp_path / "short.toml")
     go = command(toml, tmp_path, cache, "--checkpoint-minutes", "0.0")
-    checkpoint = tmp_path / "short" / loop.LAST
+    checkpoint = tmp_path / "short" / keeper.LAST
     with subprocess.Popen(go, stderr=subprocess.PIPE) as first:
         end = time.monotonic() + 120
         while not checkpoint.exists() and first.poll() is None and time.monotonic() < end:
@@ -225,7 +226,7 @@ def test_two_processes_train_one_network(tmp_path: Path, cache: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert len(epochs(tmp_path / "pair")) == 3
-    assert (tmp_path / "pair" / loop.BEST).exists()
+    assert (tmp_path / "pair" / keeper.BEST).exists()
 
 
 def test_two_processes_come_to_the_gradients_of_one_over_the_same_clips(tmp_path: Path) -> None:
@@ -332,7 +333,7 @@ def test_the_average_of_the_weights_is_scored_kept_and_exported(
     module = loop.train(recipe, corpus, tmp_path / "average")
     assert module.average is not None
     averaged = list(module.averaged_network().parameters())
-    again = load_module(tmp_path / "average" / loop.LAST)
+    again = load_module(tmp_path / "average" / keeper.LAST)
     for mean, kept, now in zip(averaged, again.average or (), module.network.parameters(), strict=True):
         torch.testing.assert_close(mean.data, kept)
         assert not torch.equal(mean.data, now.data)
@@ -351,7 +352,7 @@ def test_a_run_that_is_made_longer_goes_on_from_before_its_rate_fell(
     corpus, _ = loop.prepare(recipe, clips, [], cache)
     folder = tmp_path / "held"
     first = loop.train(recipe, corpus, folder, max_hours=3 / 3600)
-    held = load_module(folder / loop.HELD)
+    held = load_module(folder / keeper.HELD)
     assert 0 < held.steps_done < first.steps_done
     assert held.hours * 3600 == pytest.approx(0.6 * 3, abs=0.5)
     second = loop.train(recipe, corpus, folder, max_hours=6 / 3600)
@@ -360,6 +361,46 @@ def test_a_run_that_is_made_longer_goes_on_from_before_its_rate_fell(
     # Given no more time, a run that is over is not taken back.
     third = loop.train(recipe, corpus, folder, max_hours=6 / 3600)
     assert third.steps_done == second.steps_done
+
+
+def test_batches_are_accumulated_to_one_step_and_no_checkpoint_cuts_it(
+    tmp_path: Path, clips: list[Utterance], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = []
+    save = lightning.Trainer.save_checkpoint
+
+    def saved(trainer: Any, *arguments: Any) -> None:
+        cut.append(trainer.lightning_module.between_steps)
+        save(trainer, *arguments)
+
+    monkeypatch.setattr(lightning.Trainer, "save_checkpoint", saved)
+    recipe = short("together", epochs=3, batch_seconds=12.0, accumulate=2)
+    corpus, _ = loop.prepare(recipe, clips, [], cache)
+    module = loop.train(recipe, corpus, tmp_path / "together", checkpoint_minutes=0)
+    batches = [len(EpochPlan(corpus.examples, corpus.store, recipe, epoch=epoch)) for epoch in range(3)]
+    # At an epoch's end, what is left makes a step by itself.
+    assert any(count % 2 for count in batches)
+    steps = sum(-(-count // 2) for count in batches)
+    assert module.steps_done == steps
+    assert len(cut) == steps + 3
+    assert all(cut)
+
+
+def test_so_many_of_the_best_models_are_kept_and_a_run_that_gains_nothing_ends(
+    tmp_path: Path, clips: list[Utterance], cache: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # A rate this small learns nothing: all scorings are alike, so the first stays the best.
+    recipe = short("still", epochs=50, score_every=2, peak_rate=1e-9, keep_best=2, patience=3)
+    corpus, _ = loop.prepare(recipe, clips, clips, cache)
+    folder = tmp_path / "still"
+    loop.train(recipe, corpus, folder)
+    assert [row["epoch"] for row in epochs(folder)] == [2, 4, 6, 8]
+    assert "3 scorings without a better dev WER" in capfd.readouterr().err
+    assert sorted(path.name for path in (folder / keeper.KEPT).iterdir()) == [
+        "epoch-0002.auricle",
+        "epoch-0004.auricle",
+    ]
+    assert load(folder / keeper.KEPT / "epoch-0002.auricle").transcribe(clips[0].audio_filepath) is not None
 
 
 class Poisoned:

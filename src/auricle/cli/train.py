@@ -11,7 +11,7 @@ import typer
 from auricle.cli.app import app
 from auricle.cli.terminal import Bar
 from auricle.errors import MissingExtraError
-from auricle.manifest import read_manifests
+from auricle.manifest import read_manifest, read_manifests
 
 
 @app.command()
@@ -20,6 +20,15 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     train: Annotated[
         list[Path], typer.Option("--train", metavar="M.jsonl", help="Manifest to learn from; may be given again.")
     ],
+    weight: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.0,
+            metavar="W",
+            help="How often the clips of a --train manifest are seen in an epoch, such as 2 or 0.5: one for each "
+            "manifest, in their order; default: 1.",
+        ),
+    ] = None,
     dev: Annotated[
         list[Path] | None, typer.Option("--dev", metavar="M.jsonl", help="Manifest to score by; may be given again.")
     ] = None,
@@ -51,7 +60,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     A run that was stopped goes on from its last checkpoint when the same command is given again.
     """
     try:
-        from auricle.training import loop
+        from auricle.training import keeper, loop
         from auricle.training.recipe import read_recipe
     except ModuleNotFoundError as error:
         raise MissingExtraError("training", "train") from error
@@ -60,9 +69,16 @@ def train(  # noqa: PLR0917  (typer makes options of them)
 
     chosen = read_recipe(recipe)
     start = find_bundle(init) if init else None
+    if weight and len(weight) != len(train):
+        raise typer.BadParameter(f"{len(weight)} for {len(train)} manifests: give one for each.", param_hint="--weight")
     utterances, dev_utterances = read_manifests(train), read_manifests(dev or [])
+    weights = {
+        utterance.id: times
+        for path, times in zip(train, weight or [], strict=bool(weight))
+        for utterance in read_manifest(path)
+    }
     # Lightning starts the other processes by running this command again; one voice is enough.
-    is_first = loop.is_first()
+    is_first = keeper.is_first()
     with Bar("features") as bar:
         done = 0
 
@@ -78,6 +94,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             dev_utterances,
             cache,
             noise=read_manifests(noise or []),
+            weights=weights,
             workers=workers,
             progress=advance,
         )
@@ -95,8 +112,12 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         max_hours=max_time,
         checkpoint_minutes=checkpoint_minutes,
         # The last two parts of a path say which manifest it was, and nothing of the machine.
-        card={"train": ["/".join(path.parts[-2:]) for path in train], "train_clips": len(corpus.examples)},
+        card={
+            **({"train_weights": weight} if weight else {}),
+            "train": ["/".join(path.parts[-2:]) for path in train],
+            "train_clips": len(corpus.examples),
+        },
         start=start,
     )
     if is_first:
-        typer.echo(f"done: {folder / (loop.BEST if dev_utterances else loop.LAST)}", err=True)
+        typer.echo(f"done: {folder / (keeper.BEST if dev_utterances else keeper.LAST)}", err=True)

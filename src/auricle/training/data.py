@@ -7,13 +7,14 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ from auricle.training.recipe import Recipe
 
 _BUCKETS = 12
 _CLIPS_A_BUCKET = 64
+_AGAIN = "\0"  # stands in no id that JSON lines and files have
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Example:
     utterance: Utterance
     tokens: tuple[int, ...]
     least_frames: int
+    weight: float = 1.0
+    """How often it is seen in an epoch, on average: 0.5 is every other epoch, drawn anew for each."""
 
 
 class Batch(NamedTuple):
@@ -179,9 +183,16 @@ def least_frames(tokens: Sequence[int], stride: int) -> int:
 
 
 def examples_of(
-    utterances: Sequence[Utterance], store: FeatureStore, alphabet: Alphabet, stride: int
+    utterances: Sequence[Utterance],
+    store: FeatureStore,
+    alphabet: Alphabet,
+    stride: int,
+    weights: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[list[Example], dict[str, str]]:
-    """Return what can be learnt from, and for each other utterance the reason why it is left out."""
+    """Return what can be learnt from, and for each other utterance the reason why it is left out.
+
+    `weights` are those of utterances, by id; without one, it is 1.
+    """
     examples: list[Example] = []
     left_out = dict(store.failures)
     for utterance in utterances:
@@ -196,7 +207,7 @@ def examples_of(
         if store.frames(utterance.id) < least:
             left_out[utterance.id] = f"too short for its text ({store.frames(utterance.id)} frames, {least} needed)"
             continue
-        examples.append(Example(utterance, tokens, least))
+        examples.append(Example(utterance, tokens, least, weights.get(utterance.id, 1.0)))
     return examples, left_out
 
 
@@ -232,8 +243,10 @@ class Clips(Dataset[Batch]):
         self.distorter = distorter_of(recipe, voices, noise) if recipe.waveform.any else None
 
     def __getitem__(self, names: list[str]) -> Batch:
-        examples = [self.examples[name] for name in names]
-        features = [torch.from_numpy(self._features(example)) for example in examples]
+        examples = [self.examples[name.partition(_AGAIN)[0]] for name in names]
+        features = [
+            torch.from_numpy(self._features(example, name)) for example, name in zip(examples, names, strict=True)
+        ]
         tokens = [torch.tensor(example.tokens) for example in examples]
         return Batch(
             features=torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
@@ -244,9 +257,9 @@ class Clips(Dataset[Batch]):
             * self.recipe.features.hop_seconds,
         )
 
-    def _features(self, example: Example) -> Array:
+    def _features(self, example: Example, name: str) -> Array:
         # The draw depends on the clip and the epoch, not on the process or on what came before: resuming repeats it.
-        seed = [self.recipe.schedule.seed, self.epoch, *example.utterance.id.encode()]
+        seed = [self.recipe.schedule.seed, self.epoch, *name.encode()]
         rng = np.random.default_rng(seed)
         plan = self.distorter.plan(rng) if self.distorter else []
         features = self._distorted(example, plan, rng) if plan else self.store[example.utterance.id]
@@ -277,6 +290,19 @@ def samples_of(utterance: Utterance, rate: int) -> Array:
     return audio.read(utterance.audio_filepath, rate=rate, offset=utterance.offset, duration=utterance.duration).samples
 
 
+def names_in_epoch(example: Example, seed: int, epoch: int) -> list[str]:
+    """Return the names by which `Clips` gives an example in an epoch, as often as its weight says.
+
+    A second time it has another name, so that it is augmented in another way.
+    """
+    whole, rest = divmod(example.weight, 1)
+    name = example.utterance.id
+    times = int(whole)
+    if rest:
+        times += bool(np.random.default_rng([seed, epoch, *name.encode()]).random() < rest)
+    return [f"{name}{_AGAIN}{time}" if time else name for time in range(times)]
+
+
 class EpochPlan(Sampler[list[str]]):
     """The batches of one epoch for one process, as lists of clip names; `done` of them are passed over when resuming.
 
@@ -295,15 +321,15 @@ class EpochPlan(Sampler[list[str]]):
         processes: int = 1,
         done: int = 0,
     ) -> None:
-        cuts = CutSet.from_cuts(
-            MonoCut(
-                id=example.utterance.id,
-                start=0.0,
-                duration=store.frames(example.utterance.id) * recipe.features.hop_seconds,
-                channel=0,
-                custom={"name": example.utterance.id},  # repeated clips get another id
-            )
+        durations = {
+            name: store.frames(example.utterance.id) * recipe.features.hop_seconds
             for example in examples
+            for name in names_in_epoch(example, recipe.schedule.seed, epoch)
+        }
+        cuts = CutSet.from_cuts(
+            # lhotse gives clips that it repeats another id.
+            MonoCut(id=name, start=0.0, duration=duration, channel=0, custom={"name": name})
+            for name, duration in durations.items()
         )
         options = {
             "max_duration": recipe.schedule.batch_seconds / processes,
@@ -312,7 +338,7 @@ class EpochPlan(Sampler[list[str]]):
             "rank": rank,
             "world_size": processes,
         }
-        buckets = min(_BUCKETS, len(examples) // _CLIPS_A_BUCKET)
+        buckets = min(_BUCKETS, len(durations) // _CLIPS_A_BUCKET)
         with warnings.catch_warnings():
             # lhotse advises reading cuts lazily; these are names and durations only, and lie in memory already.
             warnings.filterwarnings("ignore", message=".*eagerly read CutSet.*")
@@ -322,7 +348,10 @@ class EpochPlan(Sampler[list[str]]):
                 else SimpleCutSampler(cuts, **options)
             )
         sampler.set_epoch(epoch)
-        self.batches = [[cut.custom["name"] for cut in batch] for batch in sampler]
+        batches = list(sampler)
+        if recipe.schedule.shortest_first and epoch == 0:
+            batches.sort(key=lambda batch: max(cut.duration for cut in batch))
+        self.batches = [[cut.custom["name"] for cut in batch] for batch in batches]
         self.done = done
 
     def __len__(self) -> int:

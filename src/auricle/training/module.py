@@ -55,7 +55,7 @@ class SpeechModule(lightning.LightningModule):
         self.corpus: Corpus | None = None
         self.card: dict[str, Any] = {}
         """What else the model card should say, such as the manifests."""
-        self.batches_done = self.steps_done = 0
+        self.batches = self.batches_done = self.steps_done = 0
         self.audio_hours = 0.0
         self.skipped = self.skipped_in_a_row = 0
         """Steps left out because their gradient was not a number."""
@@ -66,6 +66,11 @@ class SpeechModule(lightning.LightningModule):
         self._hours_before = 0.0
         self._started = time.monotonic()
         self._resumed_epoch: int | None = None
+
+    @property
+    def between_steps(self) -> bool:
+        """Whether no gradient waits for the batches that make a step with it: a checkpoint would lose it."""
+        return self.batches_done % self.recipe.schedule.accumulate == 0 or self.batches_done == self.batches
 
     @property
     def hours(self) -> float:
@@ -113,8 +118,9 @@ class SpeechModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """CTC loss, in nats per character of the batch."""
-        # What dropout draws depends on the step alone: a run that was resumed draws what it would have drawn.
-        torch.manual_seed(hash((self.recipe.schedule.seed, self.steps_done, self.trainer.global_rank)))
+        # What dropout draws depends on the batch alone: a run that was resumed draws what it would have drawn.
+        place = (self.trainer.current_epoch, self.batches_done, self.trainer.global_rank)
+        torch.manual_seed(hash((self.recipe.schedule.seed, *place)))
         log_probs, early, lengths = self.network.both(batch.features, batch.lengths)
         total = _ctc(log_probs, lengths, batch)
         objective = total
@@ -124,7 +130,6 @@ class SpeechModule(lightning.LightningModule):
         characters = batch.target_lengths.sum()
         loss = total.detach() / characters
         self.batches_done += 1
-        self.steps_done += 1
         self.audio_hours += batch.seconds * self.trainer.world_size / 3600
         self.log("loss", loss)
         self.log("rate", one_cycle(self.done, self.recipe.schedule))
@@ -167,6 +172,7 @@ class SpeechModule(lightning.LightningModule):
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Step, and move the average of the weights after them: before callbacks, which may save a checkpoint."""
         super().optimizer_step(*arguments, **options)
+        self.steps_done += 1
         keep = self.recipe.schedule.average
         if not keep:
             return

@@ -125,7 +125,11 @@ class ScheduleConfig:
 
     epochs: Positive = 20
     batch_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 160.0
-    """Seconds of audio in a step, over all processes together."""
+    """Seconds of audio in a batch, over all processes together."""
+    accumulate: Positive = 1
+    """Batches, each of `batch_seconds`, whose gradients make one step: for steps larger than memory."""
+    shortest_first: bool = False
+    """The first epoch goes from short clips to long ones, which settles a start from chance (Amodei et al., 2015)."""
     peak_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5e-4
     start_factor: Annotated[float, Field(gt=0, le=1)] = 0.04
     end_factor: Annotated[float, Field(ge=0, le=1)] = 0.001
@@ -142,6 +146,10 @@ class ScheduleConfig:
     """Share of the second classifier's loss where the network has one."""
     score_every: Positive = 1
     """Epochs from one scoring of dev to the next; the last epoch is always scored."""
+    keep_best: Positive = 1
+    """So many of the best models by dev WER are kept, the first of them as best.auricle."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """The run ends after so many scorings in a row without a better dev WER; 0: it does not."""
     seed: Annotated[int, Field(ge=0)] = 1
 
     def __post_init__(self) -> None:
