@@ -23,7 +23,7 @@ def table(model: str | None) -> str:
     """Return the Markdown table."""
     recognizer = load(model, threads=1)
     said = next(u.text for u in read_manifest(CLIPS / "clips.jsonl") if u.id == "austen-0890") or ""
-    baseline = recognizer.transcribe(CLIPS / "formats" / "austen-0890-pcm16.wav").text
+    baseline = recognizer.transcribe(CLIPS / "formats" / "austen-0890-pcm16.wav").plain_text
     rows = [
         f"Said: *{said}*  ",
         f"Model `{recognizer.bundle.name}` of {recognizer.bundle.created[:10]}, measured {datetime.now(UTC):%Y-%m-%d}.",
@@ -32,7 +32,7 @@ def table(model: str | None) -> str:
         "|---|---|---|---|---|",
     ]
     for path in sorted((CLIPS / "formats").iterdir()):
-        transcript = recognizer.transcribe(path)
+        transcript = recognizer.transcribe(path, plain=True)
         source = transcript.source
         rows.append(
             f"| {path.name} | {source.codec}, {source.rate} Hz, {source.channels} ch, {source.duration:.2f} s "

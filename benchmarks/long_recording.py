@@ -133,7 +133,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     seconds = sum(transcript.duration for transcript in transcripts)
     segments = [segment for transcript in transcripts for segment in transcript.segments]
     return {
-        "texts": [transcript.text for transcript in transcripts],
+        "texts": [transcript.plain_text for transcript in transcripts],
         "seconds": seconds,
         "recognised": sum(segment.end - segment.start for segment in segments),
         "windows": len(segments),

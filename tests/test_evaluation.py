@@ -1,6 +1,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,15 @@ def test_a_run_without_anything_to_score_has_no_rate(tmp_path: Path) -> None:
     assert document["wer"] == {"value": None, "low": None, "high": None}
     assert document["failures"][0]["id"] == "gone"
     assert evaluate([], Parrot({})).rows == ()
+
+
+def test_readable_texts_are_scored_by_their_plain_words(tmp_path: Path) -> None:
+    class Readable(Parrot):
+        def transcribe_many(self, sources: Iterable[Waveform]) -> Iterator[Transcript]:
+            for transcript in super().transcribe_many(sources):
+                words = [replace(word, written="" if place else "$25.") for place, word in enumerate(transcript.words)]
+                yield replace(transcript, segments=(Segment(0.0, 0.1, tuple(words)),))
+
+    text = "twenty five dollars"
+    found = evaluate([clip(tmp_path, "a", 1.0, text)], Readable({10: text}))
+    assert [(row.hypothesis, row.words.errors) for row in found.rows] == [(text, 0)]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
+import auricle.recognizer
 from auricle import audio
 from auricle.audio import Waveform
 from auricle.errors import AudioError
@@ -29,6 +30,17 @@ class Recognizer(Protocol):
         ...
 
 
+class Plain:
+    """A recognizer without restoration, which is not scored, nor in the time that recognition takes."""
+
+    def __init__(self, recognizer: auricle.recognizer.Recognizer) -> None:
+        self._recognizer = recognizer
+
+    def transcribe_many(self, sources: Iterable[Waveform]) -> Iterator[Transcript]:
+        """Yield one transcript of plain words per waveform."""
+        return self._recognizer.transcribe_many(sources, plain=True)
+
+
 def lower_case(text: str) -> str:
     """Lower the case and collapse white space: the mildest comparison that is fair to a model without capitals."""
     return " ".join(text.lower().split())
@@ -45,11 +57,12 @@ def evaluate(
 ) -> Report:
     """Transcribe the utterances and compare with their texts.
 
-    References and hypotheses both go through `normalise` and through nothing else. Audio is read at `rate` Hz, about
-    ten minutes (or one longer clip) at a time, longest clips first so that neighbours in a batch are alike. `progress`
-    is called with the share that is done, up to 1. An utterance without text, or whose audio cannot be read or is too
-    short for the recognizer, is listed in `Report.failures` and does not end the run; an empty text is a text, of a
-    recording in which nobody speaks. Errors of the recognizer pass through.
+    What is compared are the plain words, restored or not. References and hypotheses both go through `normalise` and
+    through nothing else. Audio is read at `rate` Hz, about ten minutes (or one longer clip) at a time, longest clips
+    first so that neighbours in a batch are alike. `progress` is called with the share that is done, up to 1. An
+    utterance without text, or whose audio cannot be read or is too short for the recognizer, is listed in
+    `Report.failures` and does not end the run; an empty text is a text, of a recording in which nobody speaks. Errors
+    of the recognizer pass through.
     """
     tell = progress or (lambda share: None)
     reading, recognition = _Stopwatch(clock), _Stopwatch(clock)
@@ -108,7 +121,7 @@ def _timed(transcripts: Iterator[Transcript], recognition: _Stopwatch) -> Iterat
 
 
 def _row(utterance: Utterance, transcript: Transcript, duration: float, normalise: Callable[[str], str]) -> Row:
-    reference, hypothesis = normalise(utterance.text or ""), normalise(transcript.text)
+    reference, hypothesis = normalise(utterance.text or ""), normalise(transcript.plain_text)
     confidences = [word.confidence for word in transcript.words]
     return Row(
         id=utterance.id,

@@ -1,11 +1,12 @@
 """The whole road, from a recording to a transcript. Every way of using auricle goes through here.
 
-source ▸ audio ▸ segmentation ▸ features ▸ acoustic ▸ decoding ▸ transcript
+source ▸ audio ▸ segmentation ▸ features ▸ acoustic ▸ decoding ▸ transcript ▸ restoration
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,12 +17,14 @@ import numpy.typing as npt
 
 from auricle import audio
 from auricle.acoustic import AcousticModel
+from auricle.alphabet import ENGLISH
 from auricle.audio import Blocks, Waveform
 from auricle.bundle import ACOUSTIC, Bundle, find_bundle
 from auricle.decoders import calibration_of, decoder_of
 from auricle.decoding import Decoder, Hypothesis, Phrases, align
 from auricle.errors import AudioError, AuricleError
 from auricle.features import Array, log_mel
+from auricle.restoration import NeuralRestorer, WindowedRestorer, restored, restored_stream
 from auricle.segmentation import Detector, Plan, best_detector, plan_windows
 from auricle.transcript import AlignedText, Segment, Transcript, Word, aligned_text, words_of
 
@@ -63,7 +66,12 @@ class _Window:
 
 
 class Recognizer:
-    """A bundle at work. Construct once, call from as many threads as you like."""
+    """A bundle at work. Construct once, call from as many threads as you like.
+
+    Texts are readable: `restorer` gives words their capitals and punctuation (None: the embedded English one for a
+    model with the English alphabet, loaded when it is first needed, and none for others), and numbers become figures.
+    Each call can refuse that with `plain`, or the figures alone with `numbers=False`.
+    """
 
     def __init__(
         self,
@@ -72,6 +80,7 @@ class Recognizer:
         threads: int | None = None,
         decoder: Decoder | None = None,
         detector: Detector | None = None,
+        restorer: WindowedRestorer | None = None,
     ) -> None:
         self.bundle = bundle
         self._detector = detector or best_detector(bundle.features.sample_rate)
@@ -80,8 +89,25 @@ class Recognizer:
         )
         self._decoder = decoder or decoder_of(bundle)
         self._calibration = calibration_of(bundle)
+        self._restorer, self._restorer_lock = restorer, threading.Lock()
 
-    def transcribe(self, source: Source, *, sample_rate: int | None = None, hot_words: Phrases = ()) -> Transcript:
+    @property
+    def restorer(self) -> WindowedRestorer | None:
+        """What makes texts readable, loaded by now; nothing for a model whose alphabet is not the English one."""
+        with self._restorer_lock:
+            if self._restorer is None and self.bundle.alphabet == ENGLISH:
+                self._restorer = NeuralRestorer()
+            return self._restorer
+
+    def transcribe(
+        self,
+        source: Source,
+        *,
+        sample_rate: int | None = None,
+        hot_words: Phrases = (),
+        plain: bool = False,
+        numbers: bool = True,
+    ) -> Transcript:
         """Recognise one recording of any length: a path, bytes, an open binary file, a Waveform or an array of samples.
 
         An array needs its `sample_rate` in Hz; it is [n] or [n, channels], float in [-1, 1] or integer. `hot_words` are
@@ -89,24 +115,45 @@ class Recognizer:
         Of more than 25 s, only what sounds like speech is recognised, and a few minutes at most are in memory at once.
         Raises AudioError when the recording cannot be read or is shorter than 0.1 s.
         """
-        return next(self._transcripts([self.open(source, sample_rate=sample_rate)], hot_words))
+        found = next(self._transcripts([self.open(source, sample_rate=sample_rate)], hot_words))
+        return found if plain else self.readable(found, numbers=numbers)
 
-    def transcribe_many(self, sources: Iterable[Source], *, hot_words: Phrases = ()) -> Iterator[Transcript]:
+    def transcribe_many(
+        self, sources: Iterable[Source], *, hot_words: Phrases = (), plain: bool = False, numbers: bool = True
+    ) -> Iterator[Transcript]:
         """Recognise recordings in batches of like length and yield their transcripts in the order given.
 
         Arrays are not taken here, as they would each need a rate: wrap them with `Recognizer.read`.
         """
-        return self._transcripts(map(self.open, sources), hot_words)
+        found = self._transcripts(map(self.open, sources), hot_words)
+        return found if plain else (self.readable(one, numbers=numbers) for one in found)
 
-    def stream(self, source: Source, *, sample_rate: int | None = None, hot_words: Phrases = ()) -> Iterator[Segment]:
+    def stream(
+        self,
+        source: Source,
+        *,
+        sample_rate: int | None = None,
+        hot_words: Phrases = (),
+        plain: bool = False,
+        numbers: bool = True,
+    ) -> Iterator[Segment]:
         """Recognise one recording and yield its segments in order of time, each time after some minutes of it.
 
-        They are those of `transcribe`. To know what the recording was, or to show progress, give what `open` returns.
-        Raises AudioError as `transcribe` does, where the damage is met: after the segments before it.
+        They are those of `transcribe`; unless they are `plain`, each waits for the words after it that may change it.
+        To know what the recording was, or to show progress, give what `open` returns. Raises AudioError as `transcribe`
+        does, where the damage is met: after the segments before it.
         """
         with self.open(source, sample_rate=sample_rate) as blocks:
-            for _, segment in self._segments(self._windows(0, blocks, self._detector), hot_words):
-                yield segment
+            found = (segment for _, segment in self._segments(self._windows(0, blocks, self._detector), hot_words))
+            restorer = None if plain else self.restorer
+            yield from restored_stream(found, restorer, numbers=numbers) if restorer else found
+
+    def readable(self, transcript: Transcript, *, numbers: bool = True) -> Transcript:
+        """Return a transcript with what is `written` for each word: capitals, marks, and with `numbers` figures."""
+        restorer = self.restorer
+        if restorer is None:
+            return transcript
+        return replace(transcript, segments=restored(transcript.segments, restorer, numbers=numbers))
 
     def live_plan(self) -> Plan:
         """Return what cuts sound into windows while it is spoken, for callers that recognise each of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,12 +34,22 @@ def logit(probability: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One recognised word: `start` and `end` in seconds of the recording, `confidence` in [0, 1]."""
+    """One recognised word: `start` and `end` in seconds of the recording, `confidence` in [0, 1].
+
+    `written` is how people read it, with its capitals and the mark after it: "Dashwood,". What several words say, such
+    as "$25", is written at the first of them, and the others have an empty one. None: nobody has made it readable.
+    """
 
     text: str
     start: float
     end: float
     confidence: float
+    written: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """What is shown of it: `written`, or the recognised word."""
+        return self.text if self.written is None else self.written
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,12 @@ class Segment:
 
     @property
     def text(self) -> str:
-        """The words, one space between them."""
+        """What people read, one space between words: capitals, punctuation and figures where they were restored."""
+        return " ".join(word.shown for word in self.words if word.shown)
+
+    @property
+    def plain_text(self) -> str:
+        """The recognised words, one space between them."""
         return " ".join(word.text for word in self.words)
 
 
@@ -66,8 +81,13 @@ class Transcript:
 
     @cached_property
     def text(self) -> str:
-        """The whole text on one line; empty when nothing was said."""
+        """The whole text on one line, as people read it; empty when nothing was said."""
         return " ".join(segment.text for segment in self.segments if segment.words)
+
+    @property
+    def plain_text(self) -> str:
+        """The recognised words on one line, without anything that was restored: what is scored and aligned."""
+        return " ".join(segment.plain_text for segment in self.segments if segment.words)
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -75,9 +95,34 @@ class Transcript:
         return tuple(word for segment in self.segments for word in segment.words)
 
     @property
+    def shown_words(self) -> tuple[Word, ...]:
+        """What is read, in order of time: like `words`, but "$25" is one, for as long as its words last.
+
+        Its `text` is what is shown, and its confidence that of the least certain of its words.
+        """
+        return tuple(shown_words(self.words))
+
+    @property
     def duration(self) -> float:
         """Seconds of the recording."""
         return self.source.duration
+
+
+def shown_words(words: Iterable[Word]) -> Iterator[Word]:
+    """Yield what is read of words, each with the times of all that it stands for. See `Transcript.shown_words`."""
+    group: list[Word] = []
+    for word in words:
+        if group and word.shown:
+            yield _as_one(group)
+            group = []
+        group.append(word)
+    if group:
+        yield _as_one(group)
+
+
+def _as_one(group: Sequence[Word]) -> Word:
+    first, confidence = group[0], min(word.confidence for word in group)
+    return Word(first.shown, first.start, max(word.end for word in group), confidence)
 
 
 @dataclass(frozen=True, slots=True)

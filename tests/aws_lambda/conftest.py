@@ -61,6 +61,12 @@ def said(recognizer: auricle.Recognizer) -> str:
 
 
 @pytest.fixture(scope="session")
+def said_plainly(recognizer: auricle.Recognizer) -> str:
+    """The same in plain words, as /classify has it."""
+    return recognizer.transcribe(MP3).plain_text
+
+
+@pytest.fixture(scope="session")
 def handler(recognizer: auricle.Recognizer) -> Iterator[EntryPoint]:
     """The entry point with Lambda's default settings."""
     with closing(EntryPoint(LambdaSettings(), recognizer)) as entry:

@@ -21,7 +21,7 @@ from auricle.audio import SourceInfo, Waveform
 from auricle.cli import transcribe
 from auricle.cli.terminal import Bar
 from auricle.cli.transcribe import Format
-from auricle.transcript import Segment
+from auricle.transcript import Segment, Word
 
 from .conftest import SCRIPT, Run
 
@@ -150,6 +150,23 @@ def test_formats_are_those_of_the_package(
     result = auricle("transcribe", name, "--format", format_name, "--model", toy_bundle, "--threads", 1)
     transcript = load(toy_bundle, threads=1).transcribe(name)
     assert result.out == formats.write(transcript, format_name, name=Path(name).stem)
+
+
+def test_plain_words_and_words_for_numbers_can_be_had(
+    auricle: Run, toy_bundle: Path, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auricle.recognizer.words_of", lambda *_, **__: spoken("he paid twenty five dollars"))
+    name = next(iter(texts))
+    for flags, expected in (
+        ((), "He paid $25.\n"),
+        (("--no-numbers",), "He paid twenty five dollars.\n"),
+        (("--plain",), "he paid twenty five dollars\n"),
+    ):
+        assert auricle("transcribe", name, *flags, "--model", toy_bundle, "--threads", 1).out == expected
+
+
+def spoken(text: str) -> tuple[Word, ...]:
+    return tuple(Word(word, 0.4 * i, 0.4 * i + 0.38, 0.9) for i, word in enumerate(text.split()))
 
 
 def test_no_format_is_forgotten() -> None:
@@ -380,7 +397,8 @@ def test_ctm_of_several_names_them(auricle: Run, toy_bundle: Path, texts: dict[s
     stems = [Path(name).stem for name in texts]
     assert list(dict.fromkeys(line.split()[0] for line in result.out.splitlines())) == stems
     words = [line.split()[4] for line in result.out.splitlines()]
-    assert words == " ".join(texts.values()).split()
+    toy = load(toy_bundle, threads=1)
+    assert words == " ".join(toy.transcribe(name).plain_text for name in texts).split()
 
 
 class Terminal(io.StringIO):

@@ -41,12 +41,16 @@ def test_files_end_as_their_readers_expect() -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_word_of_a_real_recording_is_written(name: str, toy_bundle: Path, clips: Path) -> None:
-    result = load(toy_bundle, threads=1).transcribe(clips / "austen-0890.flac")
-    assert len(result.words) > 3
-    text = re.sub(r"<[\d:.]+>", "", write(result, name, name="austen-0890"))
-    at = 0
-    for word in result.words:  # in their order, whatever stands between
-        at = text.index(word.text, at) + len(word.text)
+    toy = load(toy_bundle, threads=1)
+    plain = toy.transcribe(clips / "austen-0890.flac", plain=True)
+    readable = toy.readable(plain)
+    assert len(plain.words) > 3
+    shown = readable.shown_words if name in {"txt", "srt", "vtt", "vtt-words", "tsv"} else plain.words
+    for result, words in ((plain, plain.words), (readable, shown)):
+        text = re.sub(r"<[\d:.]+>", "", write(result, name, name="austen-0890"))
+        at = 0
+        for word in words:  # in their order, whatever stands between
+            at = text.index(word.text, at) + len(word.text)
 
 
 def test_one_line_for_all_that_is_said() -> None:

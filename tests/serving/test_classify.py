@@ -24,7 +24,16 @@ def test_curl_with_an_mp3(server: str, clips: Path, recognizer: Recognizer) -> N
         timeout=60,
     )
     answer = json.loads(done.stdout)
-    assert answer == {"file": MP3, "predicted": recognizer.transcribe(path).text}
+    assert answer == {"file": MP3, "predicted": recognizer.transcribe(path).plain_text}
+
+
+def test_readable_text_has_to_be_asked_for(http: httpx2.Client, clips: Path, recognizer: Recognizer) -> None:
+    path = clips / "formats" / MP3
+    readable = recognizer.transcribe(path).text
+    for plain, expected in (("false", readable), ("true", recognizer.transcribe(path).plain_text)):
+        answer = http.post("/classify", files={"file": (MP3, path.read_bytes())}, data={"plain": plain})
+        assert answer.json()["predicted"] == expected
+    assert readable[0].isupper()
 
 
 @pytest.mark.parametrize("path", sorted((CLIPS / "formats").iterdir()), ids=lambda path: path.name)

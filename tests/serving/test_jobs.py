@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ def test_a_job_answers_what_a_transcription_would(http: httpx2.Client) -> None:
     assert job["progress"] == 1
     assert job["file"] == "austen-0880.flac"
     assert job["result"] == http.post("/v1/audio/transcriptions", data=form, files=upload()).text
+
+
+def test_a_job_can_be_asked_for_plain_words(http: httpx2.Client) -> None:
+    form = {"response_format": "text", "plain": "true"}
+    job = _finished(http, http.post("/v1/jobs", data=form, files=upload()).json()["id"])
+    assert job["result"] == http.post("/v1/audio/transcriptions", data=form, files=upload()).text
+    assert job["result"] != http.post("/v1/audio/transcriptions", data={**form, "plain": ""}, files=upload()).text
 
 
 def test_a_job_that_cannot_be_done_says_why(http: httpx2.Client) -> None:
@@ -69,6 +77,20 @@ def store(tmp_path: Path) -> Any:
 def _add(store: JobStore, owner: str = "me") -> str:
     with (CLIPS / "austen-0880.flac").open("rb") as file:
         return store.add(owner, Wish("a.flac", (), "json", ()), file).id
+
+
+def test_jobs_of_an_older_server_wait_on(store: JobStore, tmp_path: Path) -> None:
+    identity = _add(store)
+    store.close()
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as database:
+        for column in ("plain", "numbers"):
+            database.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
+    database.close()
+    again = JobStore(tmp_path)
+    job = again.take()
+    again.close()
+    assert job is not None
+    assert (job.id, job.plain, job.numbers) == (identity, False, True)
 
 
 def test_ids_cannot_be_guessed(store: JobStore) -> None:

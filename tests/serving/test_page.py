@@ -93,7 +93,7 @@ def _serious(browser: Chrome) -> list[str]:
 def test_an_mp3_is_read_and_a_word_moves_the_player(page: Chrome, recognizer: Any) -> None:
     _keep(page, "empty")
     expected = recognizer.transcribe(MP3)
-    assert _submit(page, MP3) == [word.text for word in expected.words]
+    assert _submit(page, MP3) == [word.text for word in expected.shown_words]
     assert "22,050 Hz" in _id(page, "heard").text
     assert "mp3" in _id(page, "heard").text.lower()
     _wait(page, lambda: _id(page, "wave").is_displayed())
@@ -101,19 +101,57 @@ def test_an_mp3_is_read_and_a_word_moves_the_player(page: Chrome, recognizer: An
     page.execute_script("document.getElementById('audio').pause()")
     page.find_elements(By.CSS_SELECTOR, "#words button")[7].click()
     audio = "return document.getElementById('audio')"
-    _wait(page, lambda: page.execute_script(f"{audio}.currentTime") >= expected.words[7].start)
+    _wait(page, lambda: page.execute_script(f"{audio}.currentTime") >= expected.shown_words[7].start)
     _wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "#words .now"))
     page.execute_script(f"{audio.removeprefix('return ')}.pause()")
-    assert page.execute_script(f"{audio}.currentTime") < expected.words[7].start + 3
-    page.execute_script(f"{audio.removeprefix('return ')}.currentTime = {expected.words[7].start + 0.05}")
+    assert page.execute_script(f"{audio}.currentTime") < expected.shown_words[7].start + 3
+    page.execute_script(f"{audio.removeprefix('return ')}.currentTime = {expected.shown_words[7].start + 0.05}")
     _wait(page, lambda: _words(page, ".now") == [_words(page)[7]])
     _keep(page, "result")
     assert _serious(page) == []
 
 
+def test_plain_words_are_an_option(page: Chrome, recognizer: Any) -> None:
+    page.execute_script("document.getElementById('more').open = true")
+    _id(page, "plain").click()
+    assert _submit(page, MP3) == recognizer.transcribe(MP3).plain_text.split()
+    assert _serious(page) == []
+
+
+def test_what_several_words_say_is_one_on_the_page(page: Chrome) -> None:
+    script = """
+      const done = arguments[0];
+      import("/web/words.js").then(({ shown }) => done(shown([
+        {word: "paid", written: "paid", start: 0, end: 1, confidence: 0.9},
+        {word: "twenty", written: "$20.", start: 1, end: 2, confidence: 0.8},
+        {word: "dollars", written: "", start: 2, end: 3, confidence: 0.5},
+        {word: "plain", start: 3, end: 4, confidence: 1},
+      ])));"""
+    assert page.execute_async_script(script) == [
+        {"text": "paid", "start": 0, "end": 1, "confidence": 0.9},
+        {"text": "$20.", "start": 1, "end": 3, "confidence": 0.5},
+        {"text": "plain", "start": 3, "end": 4, "confidence": 1},
+    ]
+
+
+def test_saved_captions_have_short_lines_that_do_not_end_in_the_middle_of_a_phrase(page: Chrome) -> None:
+    text = (
+        "We were in the garden of the old house when the man with a dog came to us and asked for the way to the town."
+    )
+    script = """
+      const done = arguments[1];
+      const words = arguments[0].split(" ").map((word, i) => (
+        {word, written: word, start: i / 3, end: (i + 1) / 3, confidence: 1}));
+      import("/web/captions.js").then(({ saved }) => done(saved("srt", { text: "", words })));"""
+    lines = [line for line in page.execute_async_script(script, text).splitlines() if re.search("[a-z]", line)]
+    assert " ".join(lines) == text
+    assert max(map(len, lines)) <= 42
+    assert [line for line in lines if line.split()[-1] in {"a", "the", "of", "to", "in", "with", "for"}] == []
+
+
 def test_uncertain_words_are_marked(page: Chrome, recognizer: Any) -> None:
     _submit(page, MP3)
-    words = recognizer.transcribe(MP3).words
+    words = recognizer.transcribe(MP3).shown_words
     least = sorted(words, key=lambda word: word.confidence)[: math.ceil(len(words) / 4)]
     unsure = [word.text for word in words if word in least and word.confidence < 0.6]
     assert _words(page, ".unsure") == unsure != []

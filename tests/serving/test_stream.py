@@ -112,9 +112,13 @@ def test_words_come_while_they_are_said_and_end_as_the_files(
 
 
 def _alone(recognizer: Any, pcm: bytes, final: dict[str, Any]) -> str:
-    """What the recogniser hears in the stretch that a final message speaks of."""
+    """What the recogniser hears in the stretch that a final message speaks of, in plain words."""
     samples = np.frombuffer(pcm, "<i2")[round(final["start"] * 16_000) : round(final["end"] * 16_000)]
-    return str(recognizer.transcribe(samples, sample_rate=16_000).text)
+    return str(recognizer.transcribe(samples, sample_rate=16_000, plain=True).text)
+
+
+def _plain(final: dict[str, Any]) -> str:
+    return " ".join(word["word"] for word in final["words"])
 
 
 def test_a_pause_fixes_what_came_before_it(server: str, recognizer: Any) -> None:
@@ -127,14 +131,31 @@ def test_a_pause_fixes_what_came_before_it(server: str, recognizer: Any) -> None
             assert message["type"] == "partial"
         assert message["start"] == 0
         assert 4 < message["end"] < 7  # and nothing has ended yet
-        assert message["text"] == _alone(recognizer, first, message) != ""
+        assert _plain(message) == _alone(recognizer, first, message) != ""
+        assert message["text"] == " ".join(word["written"] for word in message["words"] if word["written"])
         socket.send(second)
         socket.send(END)
         messages = _rest(socket)
     (later,) = [one for one in messages if one["type"] == "final"]
     assert message["end"] + 1 < later["start"] < len(first) / 32_000
-    assert later["text"] == _alone(recognizer, first + second, later) != ""
+    assert _plain(later) == _alone(recognizer, first + second, later) != ""
     assert messages[-1]["text"] == f"{message['text']} {later['text']}"
+
+
+def test_finals_are_readable_unless_plain_words_are_asked_for(server: str, recognizer: Any) -> None:
+    pcm = _pcm("austen-0890")
+    found = {}
+    for plain in (False, True):
+        with opened(server) as socket:
+            socket.send(json.dumps({**START, "plain": plain}))
+            socket.send(pcm)
+            socket.send(END)
+            found[plain] = _rest(socket)[-2:]
+    (readable, done), (plain_final, plain_done) = found[False], found[True]
+    assert readable["text"] == done["text"] == recognizer.transcribe(CLIPS / "austen-0890.flac").text
+    assert plain_final["text"] == plain_done["text"] == _plain(readable)
+    assert readable["text"][0].isupper()
+    assert all("written" not in word for word in plain_final["words"])
 
 
 def test_speech_without_pauses_is_fixed_at_25_seconds(server: str, recognizer: Any) -> None:
@@ -150,7 +171,7 @@ def test_speech_without_pauses_is_fixed_at_25_seconds(server: str, recognizer: A
     assert len(finals) >= 2
     assert all(message["end"] - message["start"] <= 25 for message in finals)
     assert finals[-1]["end"] == pytest.approx(len(pcm) / 32_000, abs=1)
-    assert [one["text"] for one in finals] == [_alone(recognizer, pcm, one) for one in finals]
+    assert [_plain(one) for one in finals] == [_alone(recognizer, pcm, one) for one in finals]
     assert all(one["start"] == pytest.approx(last["end"], abs=0.01) for last, one in pairwise(finals))
 
 

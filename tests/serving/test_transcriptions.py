@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
+import httpx2
 import numpy as np
 import openai
 import pytest
@@ -42,7 +43,9 @@ def test_text_is_the_text_alone(client: openai.OpenAI, clips: Path, heard: dict[
     assert answer == heard["austen-0880"] + "\n"
 
 
-def test_verbose_json_has_words_only_when_asked(client: openai.OpenAI, clips: Path, heard: dict[str, str]) -> None:
+def test_verbose_json_has_words_only_when_asked(
+    client: openai.OpenAI, clips: Path, heard: dict[str, str], recognizer: auricle.Recognizer
+) -> None:
     def ask(*granularities: Literal["word", "segment"]) -> TranscriptionVerbose:
         return client.audio.transcriptions.create(
             model="whisper-1",
@@ -54,7 +57,10 @@ def test_verbose_json_has_words_only_when_asked(client: openai.OpenAI, clips: Pa
     both = ask("word", "segment")
     assert both.words is not None
     assert both.segments is not None
-    assert " ".join(word.word for word in both.words) == both.text == heard["austen-0880"]
+    assert both.text == heard["austen-0880"]
+    written = [(word.model_extra or {})["written"] for word in both.words]
+    assert " ".join(form for form in written if form) == both.text
+    assert " ".join(word.word for word in both.words) == recognizer.transcribe(clips / "austen-0880.flac").plain_text
     assert all(0 <= word.start < word.end <= both.duration for word in both.words)
     assert both.duration == 2.99
     assert both.language == "english"
@@ -62,6 +68,25 @@ def test_verbose_json_has_words_only_when_asked(client: openai.OpenAI, clips: Pa
     assert ask("word").segments is None
     assert ask("segment").words is None
     assert ask().words is None
+
+
+@pytest.mark.parametrize("format_", ["json", "text", "verbose_json", "srt", "vtt"])
+def test_plain_words_can_be_had_in_each_format(
+    http: httpx2.Client, clips: Path, recognizer: auricle.Recognizer, format_: str
+) -> None:
+    path = clips / "austen-0880.flac"
+
+    def ask(**form: str) -> str:
+        data = {"response_format": format_, **form}
+        answer = http.post("/v1/audio/transcriptions", files={"file": ("a.flac", path.read_bytes())}, data=data)
+        assert answer.status_code == 200
+        return answer.text.replace("\n", " ")
+
+    expected = recognizer.transcribe(path)
+    assert expected.text in ask()
+    assert expected.plain_text in ask(plain="true")
+    assert expected.text not in ask(plain="true")
+    assert recognizer.transcribe(path, numbers=False).text in ask(numbers="false")
 
 
 def test_srt_and_vtt_are_read_by_others(client: openai.OpenAI, clips: Path, heard: dict[str, str]) -> None:

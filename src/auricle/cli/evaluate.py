@@ -43,9 +43,10 @@ def evaluate(
 ) -> None:
     """Recognise the utterances of manifests and say how wrong the result is.
 
-    Both texts are compared as the model's alphabet would write them: for English without case, punctuation, accents and
-    digits. Intervals are those of 95 % confidence. RTF is seconds of recognition per second of audio; reading the files
-    is not in it. Utterances that cannot be scored are counted and reported, and the exit code is then 1.
+    What is scored are the plain words. Both texts are compared as the model's alphabet would write them: for English
+    without case, punctuation, accents and digits. Intervals are those of 95 % confidence. RTF is seconds of recognition
+    per second of audio; reading the files is not in it. Utterances that cannot be scored are counted and reported, and
+    the exit code is then 1.
     """
     from auricle.manifest import read_manifest, spread
 
@@ -72,7 +73,7 @@ def evaluate(
 
 
 def _reports(sets: dict[Path, list[Utterance]], recognizer: Recognizer) -> dict[Path, Report]:
-    from auricle.evaluation import evaluate
+    from auricle.evaluation import Plain, evaluate
 
     every = sum(len(utterances) for utterances in sets.values())
     reports: dict[Path, Report] = {}
@@ -83,7 +84,7 @@ def _reports(sets: dict[Path, list[Utterance]], recognizer: Recognizer) -> dict[
             bar.tell(done / every, path.name)
             reports[path] = evaluate(
                 utterances,
-                recognizer,
+                Plain(recognizer),
                 normalise=recognizer.bundle.alphabet.normalise,
                 rate=recognizer.bundle.features.sample_rate,
                 progress=partial(_tell, bar, done / every, here / every),

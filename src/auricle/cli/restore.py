@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from auricle.cli.app import app
-from auricle.cli.terminal import Bar, write_whole
+from auricle.cli.terminal import Bar, Numbers, write_whole
 from auricle.errors import MissingExtraError, RestorationError
 
 if TYPE_CHECKING:
@@ -156,9 +156,7 @@ def evaluate(  # noqa: PLR0917  (typer makes options of them)
 @restore_app.command()
 def text(
     restorer: Restorer = None,
-    numbers: Annotated[
-        bool, typer.Option("--numbers/--no-numbers", help="Write numbers in figures, and Mr., Mrs., Dr., St.")
-    ] = True,
+    numbers: Numbers = True,
 ) -> None:
     """Make plain words readable: from standard input to standard output, each line a text of its own."""
     from auricle.restoration import NeuralRestorer, find_restorer, readable_text

@@ -23,6 +23,12 @@ Threads: TypeAlias = Annotated[
 ]
 
 NoLm: TypeAlias = Annotated[bool, typer.Option("--no-lm", help="Decode without the bundle's language model.")]
+Plain: TypeAlias = Annotated[
+    bool, typer.Option("--plain", help="Write the bare words: no capitals, no punctuation, no figures.")
+]
+Numbers: TypeAlias = Annotated[
+    bool, typer.Option("--numbers/--no-numbers", help="Write numbers in figures, and Mr., Mrs., Dr., St.")
+]
 Beam: TypeAlias = Annotated[
     int | None, typer.Option("--beam", min=1, metavar="N", help="Texts that a search keeps; default: the bundle's.")
 ]

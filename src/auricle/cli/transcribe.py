@@ -8,14 +8,26 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypedDict
 
 import typer
 
 from auricle.cli.app import app
 from auricle.cli.hot_words import HotWord, HotWordsFile, read_hot_words
 from auricle.cli.live import Line, Share
-from auricle.cli.terminal import Bar, Beam, Model, NoLm, Threads, complain, load_recognizer, naming, write_whole
+from auricle.cli.terminal import (
+    Bar,
+    Beam,
+    Model,
+    NoLm,
+    Numbers,
+    Plain,
+    Threads,
+    complain,
+    load_recognizer,
+    naming,
+    write_whole,
+)
 from auricle.errors import AudioError
 
 if TYPE_CHECKING:
@@ -30,6 +42,17 @@ _STDIN = "-"
 _GROUP_SECONDS = 60.0  # short clips are recognised together, which takes half the time
 _GROUP_CLIPS = 16
 _SHORT_SECONDS = 25.0  # what is longer, or may be, is recognised as it is decoded
+
+
+class How(TypedDict, total=False):
+    """What every recording is recognised with."""
+
+    hot_words: Phrases
+    plain: bool
+    numbers: bool
+
+
+_AS_USUAL: How = {"hot_words": ()}
 
 
 class Format(StrEnum):
@@ -66,6 +89,8 @@ def transcribe(
     beam: Beam = None,
     hot_word: HotWord = None,
     hot_words: HotWordsFile = None,
+    plain: Plain = False,
+    numbers: Numbers = True,
 ) -> None:
     """Write down what is said in recordings, of any length and in nearly any format.
 
@@ -75,20 +100,21 @@ def transcribe(
     --output-dir.
 
     txt, tsv and json hold the text, srt and vtt are captions (vtt-words with the time of each word), textgrid is for
-    Praat, ctm and stm are for NIST's sclite. json has the shape of OpenAI's verbose_json.
+    Praat, ctm and stm are for NIST's sclite. json has the shape of OpenAI's verbose_json. English text is readable,
+    with capitals, punctuation and figures; words in json, textgrid, ctm and stm are always the plain ones.
 
     A recording that cannot be read is reported on standard error, the others are done, and the exit code is 1.
     """
     paths = _output_paths(files, format_, output_dir)
-    hot = read_hot_words(hot_word or (), hot_words)
+    how = How(hot_words=read_hot_words(hot_word or (), hot_words), plain=plain, numbers=numbers)
     recognizer = load_recognizer(model, threads, no_lm=no_lm, beam=beam)
     several = len(files) > 1
     failed = False
     with Bar("loading") as bar:
-        for index, (name, result) in enumerate(_outcomes(recognizer, files, bar, hot)):
+        for index, (name, result) in enumerate(_outcomes(recognizer, files, bar, how)):
             line = Line(name if several else None) if format_ is Format.TXT and not paths else None
             try:
-                transcript = _finished(recognizer, result, Share(bar, name, index, len(files)), line, hot)
+                transcript = _finished(recognizer, result, Share(bar, name, index, len(files)), line, how)
             except AudioError as error:
                 failed = True
                 bar.hide()
@@ -134,7 +160,7 @@ def _stem(name: str) -> str:
     return "stdin" if name == _STDIN else Path(name).stem
 
 
-def _outcomes(recognizer: Recognizer, files: Sequence[str], bar: Bar, hot: Phrases = ()) -> Iterator[Outcome]:
+def _outcomes(recognizer: Recognizer, files: Sequence[str], bar: Bar, how: How = _AS_USUAL) -> Iterator[Outcome]:
     """Yield each name, in the order given, with its transcript, a long recording to recognise, or why there is none."""
     from auricle.audio import Waveform
 
@@ -144,16 +170,16 @@ def _outcomes(recognizer: Recognizer, files: Sequence[str], bar: Bar, hot: Phras
         bar.tell(index / len(files), name)
         clip = _opened(recognizer, name)
         if not isinstance(clip, AudioError | Waveform):
-            yield from _together(recognizer, group, hot)
+            yield from _together(recognizer, group, how)
             group, seconds = [], 0.0
             yield name, clip
             continue
         group.append((name, clip))
         seconds += 0.0 if isinstance(clip, AudioError) else clip.duration
         if seconds >= _GROUP_SECONDS or len(group) >= _GROUP_CLIPS:
-            yield from _together(recognizer, group, hot)
+            yield from _together(recognizer, group, how)
             group, seconds = [], 0.0
-    yield from _together(recognizer, group, hot)
+    yield from _together(recognizer, group, how)
 
 
 def _opened(recognizer: Recognizer, name: str) -> Waveform | Blocks | AudioError:
@@ -172,16 +198,16 @@ def _opened(recognizer: Recognizer, name: str) -> Waveform | Blocks | AudioError
 
 
 def _together(
-    recognizer: Recognizer, group: Sequence[tuple[str, Waveform | AudioError]], hot: Phrases
+    recognizer: Recognizer, group: Sequence[tuple[str, Waveform | AudioError]], how: How
 ) -> Iterator[Outcome]:
     clips = (clip for _, clip in group if not isinstance(clip, AudioError))
-    transcripts = recognizer.transcribe_many(clips, hot_words=hot)
+    transcripts = recognizer.transcribe_many(clips, **how)
     for name, clip in group:
         yield name, clip if isinstance(clip, AudioError) else next(transcripts)
 
 
 def _finished(
-    recognizer: Recognizer, result: Transcript | Blocks | AudioError, share: Share, line: Line | None, hot: Phrases
+    recognizer: Recognizer, result: Transcript | Blocks | AudioError, share: Share, line: Line | None, how: How
 ) -> Transcript:
     """Return the transcript, of a long recording after recognising it; print it where there is a line for it.
 
@@ -192,7 +218,7 @@ def _finished(
     if isinstance(result, AudioError):
         raise result
     if isinstance(result, Blocks):
-        return _streamed(recognizer, result, share, line, hot)
+        return _streamed(recognizer, result, share, line, how)
     if line:
         share.bar.hide()
         line.add(result.text)
@@ -200,14 +226,14 @@ def _finished(
     return result
 
 
-def _streamed(recognizer: Recognizer, blocks: Blocks, share: Share, line: Line | None, hot: Phrases) -> Transcript:
+def _streamed(recognizer: Recognizer, blocks: Blocks, share: Share, line: Line | None, how: How) -> Transcript:
     from auricle.transcript import Transcript
 
     segments = []
     complete = False
     try:
         with blocks:
-            for segment in recognizer.stream(blocks, hot_words=hot):
+            for segment in recognizer.stream(blocks, **how):
                 segments.append(segment)
                 if line:
                     share.bar.hide()

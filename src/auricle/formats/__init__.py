@@ -7,12 +7,12 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from auricle.formats.captions import LINE_CHARACTERS, Cue, cues, srt, vtt, vtt_words
-from auricle.formats.document import verbose_json
+from auricle.formats.document import verbose_json, word_values
 from auricle.formats.tables import ctm, stm, tsv, txt
 from auricle.formats.textgrid import textgrid
 from auricle.transcript import Transcript
 
-__all__ = ["FORMATS", "LINE_CHARACTERS", "Cue", "cues", "suffix", "write"]
+__all__ = ["FORMATS", "LINE_CHARACTERS", "Cue", "cues", "suffix", "word_values", "write"]
 
 Writer: TypeAlias = Callable[[Transcript, str], str]
 

@@ -36,18 +36,18 @@ def srt(transcript: Transcript) -> str:
     """Return SubRip captions, numbered from one."""
     return _blocks(
         f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n" + "\n".join(cue.lines)
-        for number, cue in enumerate(cues(transcript.words), start=1)
+        for number, cue in enumerate(cues(transcript.shown_words), start=1)
     )
 
 
 def vtt(transcript: Transcript) -> str:
     """Return WebVTT captions, with &, < and > escaped."""
-    return _webvtt((cue, "\n".join(_escaped(line) for line in cue.lines)) for cue in cues(transcript.words))
+    return _webvtt((cue, "\n".join(_escaped(line) for line in cue.lines)) for cue in cues(transcript.shown_words))
 
 
 def vtt_words(transcript: Transcript) -> str:
     """Return WebVTT captions with a timestamp where each word begins, for players that light up what is being said."""
-    return _webvtt((cue, _timed(cue)) for cue in cues(transcript.words))
+    return _webvtt((cue, _timed(cue)) for cue in cues(transcript.shown_words))
 
 
 def cues(words: Sequence[Word]) -> list[Cue]:

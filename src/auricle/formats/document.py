@@ -16,7 +16,9 @@ _LEAST_CONFIDENCE = 1e-4
 def verbose_json(transcript: Transcript) -> str:
     """Return everything there is, in seconds to the millisecond; a program for OpenAI's transcriptions can read it.
 
-    Beyond OpenAI's fields there are `model` and `source`, and the `confidence` of each word. Of OpenAI's, `avg_logprob`
+    Beyond OpenAI's fields there are `model` and `source`, and the `confidence` of each word. `word` is the recognised
+    one and `written`, where the text was made readable, how it stands in the text with the mark that follows; a number
+    that several words say is written at the first of them, and empty at the others. Of OpenAI's, `avg_logprob`
     is the mean natural log of the words' confidences, each counted by its characters; `seek` is the segment's start in
     hundredths of a second; `no_speech_prob` is 1 for a segment without words and else 0; and `tokens` are empty.
     """
@@ -27,7 +29,7 @@ def verbose_json(transcript: Transcript) -> str:
         "duration": round(transcript.duration, 3),
         "text": transcript.text,
         "segments": [_segment(index, segment) for index, segment in enumerate(transcript.segments)],
-        "words": [_word(word) for word in transcript.words],
+        "words": [word_values(word) for word in transcript.words],
         "model": transcript.model,
         "source": {
             "codec": source.codec,
@@ -61,9 +63,11 @@ def _mean_log_confidence(words: tuple[Word, ...]) -> float:
     return total / characters if characters else 0.0
 
 
-def _word(word: Word) -> dict[str, str | float]:
+def word_values(word: Word) -> dict[str, str | float]:
+    """Return a word of `words` as plain values."""
     return {
         "word": word.text,
+        **({} if word.written is None else {"written": word.written}),
         "start": round(word.start, 3),
         "end": round(word.end, 3),
         "confidence": round(word.confidence, 4),

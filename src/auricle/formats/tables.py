@@ -28,7 +28,7 @@ def tsv(transcript: Transcript) -> str:
 
 
 def ctm(transcript: Transcript, name: str) -> str:
-    """Return a line for each word, by time: file, channel, begin and duration in seconds, the word, its confidence.
+    """Return a line for each word, plain, by time: file, channel, begin and duration in seconds, word, confidence.
 
     `name` is the file's, without folder and extension; white space in it, and in a word, becomes an underscore.
     Without words there is a comment alone.
@@ -44,14 +44,14 @@ def ctm(transcript: Transcript, name: str) -> str:
 
 
 def stm(transcript: Transcript, name: str) -> str:
-    """Return a line for each segment with words: file, channel, speaker, begin and end in seconds, the text.
+    """Return a line for each segment with words: file, channel, speaker, begin and end in seconds, the plain text.
 
     The speaker is always `unknown`. Without words there is a comment alone.
     """
     file = _identifier(name)
     rows = []
     for segment in sorted(transcript.segments, key=lambda segment: segment.start):
-        text = plain(segment.text)
+        text = plain(segment.plain_text)
         # What stands in angle brackets before the text would be taken for a label.
         label = "<O> " if text.startswith("<") else ""
         start = max(0.0, segment.start)

@@ -16,7 +16,7 @@ class _Interval(NamedTuple):
 
 
 def textgrid(transcript: Transcript) -> str:
-    """Return the long text form, with the tiers `words` and `segments`; what lies between is an empty interval.
+    """Return the long text form: tiers `words` (plain) and `segments` (readable); between them, empty intervals.
 
     Praat's intervals follow one another without overlap, and none is empty: a word that begins before the last one's
     end begins at it, and one without length lasts a millisecond.

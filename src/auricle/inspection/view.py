@@ -104,7 +104,7 @@ def look(recognizer: Recognizer, waveform: Waveform, *, name: str, start: float 
         raise AudioError(f"{name} has nothing at {start:g} s, it ends at {waveform.duration:.2f} s: start earlier.")
     part = Waveform(samples, rate, waveform.source)
     bundle = recognizer.bundle
-    words = recognizer.transcribe(part).words
+    words = recognizer.transcribe(part, plain=True).words
     return Inspection(
         name=name,
         model=bundle.name,

@@ -48,6 +48,11 @@ class NeuralRestorer:
         if shapes != [("rows", [6]), ("scores", [len(MARKS) + len(CASES)])]:
             raise RestorationError("the network's inputs and outputs are not those of a restorer: train it again.")
 
+    @property
+    def context(self) -> int:
+        """How many words on either side can change what is said of a word."""
+        return self.model.context
+
     def restore(self, words: Sequence[str], pauses: Pauses | None = None) -> list[Written]:
         """Return the written form of each word. See `Restorer`."""
         return list(self.stream(words, pauses))

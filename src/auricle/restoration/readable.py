@@ -27,7 +27,11 @@ def readable(
     With `numbers`, "twenty five dollars" is one token, "$25", and "mister" before a name is "Mr.". A number never goes
     across a mark.
     """
-    written = restorer.restore(words, pauses)
+    return tokens_of(words, restorer.restore(words, pauses), numbers=numbers)
+
+
+def tokens_of(words: Sequence[str], written: Sequence[Written], *, numbers: bool = True) -> list[Token]:
+    """Return the tokens of words that are restored already. See `readable`."""
     tokens: list[Token] = []
     begin = 0
     for place, word in enumerate(written):

@@ -44,13 +44,26 @@ class Restorer(Protocol):
         ...
 
 
+class WindowedRestorer(Restorer, Protocol):
+    """A restorer for text that comes piece by piece.
+
+    What it says of a word, but for the capital that begins a sentence, depends on no more than `context` words, and the
+    pauses after them, on either side.
+    """
+
+    @property
+    def context(self) -> int:
+        """How many words on either side can change what is said of a word."""
+        ...
+
+
 def to_text(written: Iterable[Written]) -> str:
     """Return the words with their marks on one line.
 
     >>> to_text([Written("Yes", ","), Written("Mary"), Written("said", "—"), Written("no", ".")])
     'Yes, Mary said — no.'
     """
-    return " ".join(_with_mark(word.text, word.mark) for word in written)
+    return " ".join(with_mark(word.text, word.mark) for word in written)
 
 
 def plain_words(text: str) -> list[str]:
@@ -62,5 +75,6 @@ def plain_words(text: str) -> list[str]:
     return [_LAST_MARK.sub("", token).lower() for token in text.split() if token != _DASH]
 
 
-def _with_mark(text: str, mark: str) -> str:
+def with_mark(text: str, mark: str) -> str:
+    """Return a word and the mark that follows it."""
     return f"{text} {mark}" if mark == _DASH else text + mark

@@ -36,6 +36,7 @@ def create_app(settings: Settings, recognizer: Recognizer) -> FastAPI:
         try:
             rate = recognizer.bundle.features.sample_rate
             await desk.recognise(from_array(np.zeros(rate, np.float32), rate, rate=rate), ())  # the first is slow
+            _ = recognizer.restorer  # loaded now, and not while somebody waits
             runner = JobRunner(recognizer, store, settings, metrics)
             app.state.desk, app.state.jobs, app.state.runner, app.state.is_ready = desk, store, runner, True
             yield

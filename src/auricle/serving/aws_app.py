@@ -59,6 +59,7 @@ class EntryPoint:
         if answer["statusCode"] != 200:
             self.close()
             raise RuntimeError(f"the first recognition failed: {answer['body']}")
+        _ = recognizer.restorer  # which /classify does without
 
     def __call__(self, event: Event, context: Any) -> dict[str, Any]:
         """Answer an event."""

@@ -33,6 +33,8 @@ class Request:
     name: str
     size: int
     hot_words: tuple[str, ...] = ()
+    plain: bool = False
+    numbers: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class UploadStore:
         if not _IDENTITY.fullmatch(identity) or "request.json" not in self._names(identity):
             return None
         found = self._read(f"{identity}/request.json")
-        return Request(found["name"], found["size"], tuple(found["hot_words"]))
+        return Request(**{**found, "hot_words": tuple(found["hot_words"])})
 
     def size(self, identity: str) -> int | None:
         """Return the bytes of a recording; nothing when it is not, or no longer, there."""

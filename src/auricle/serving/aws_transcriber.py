@@ -12,6 +12,7 @@ from auricle.errors import AuricleError
 from auricle.recognizer import Recognizer
 from auricle.serving.aws_settings import LambdaSettings
 from auricle.serving.aws_store import MOST_ATTEMPTS, Claim, Request, UploadStore, identity_of
+from auricle.serving.desk import Style
 from auricle.serving.logs import logger
 from auricle.serving.problems import Problem, internal_error, unreadable
 from auricle.serving.recordings import transcript_of
@@ -83,6 +84,7 @@ class Transcriber:
                 file,
                 name=request.name,
                 hot_words=request.hot_words,
+                style=Style(request.plain, request.numbers),
                 most_seconds=self._settings.max_job_seconds,
                 is_wanted=is_wanted,
             )

@@ -21,11 +21,13 @@ Identity = Annotated[str, Path(max_length=100, description="What POST answered a
 
 
 class Announcement(BaseModel):
-    """A recording that is about to be uploaded: its name, its size in bytes, and words to favour."""
+    """A recording that is about to be uploaded: name, size in bytes, words to favour, and how its text is written."""
 
     name: str = Field(max_length=1000)
     size: int = Field(ge=1, description="Bytes; exactly so many have to be put.")
     prompt: str | None = Field(default=None, description="Words and phrases to expect, with commas between them.")
+    plain: bool = Field(default=False, description="The bare words: no capitals, no punctuation, no figures.")
+    numbers: bool = Field(default=True, description="Numbers in figures, unless the text is plain.")
 
 
 class Place(BaseModel):
@@ -57,7 +59,13 @@ async def announce(request: Request, announcement: Announcement) -> Place:
     if announcement.size > settings.max_job_bytes:
         message = f"The recording is larger than {settings.max_job_bytes:,} bytes: compress it, or send it in parts."
         raise Problem(413, message, code="too_large", param="size")
-    wish = Wish(shown_name(announcement.name), announcement.size, hot_words_of(announcement.prompt))
+    wish = Wish(
+        shown_name(announcement.name),
+        announcement.size,
+        hot_words_of(announcement.prompt),
+        announcement.plain,
+        announcement.numbers,
+    )
     identity, url, headers = await run_in_threadpool(_store(request).create, wish)
     return Place(id=identity, url=url, headers=headers)
 

@@ -20,8 +20,11 @@ if not _settings.uploads_bucket or not _settings.results_bucket:
     raise AuricleError("there are no buckets: set AURICLE_UPLOADS_BUCKET and AURICLE_RESULTS_BUCKET.")
 _threads = _settings.threads or threads_for(int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0")))
 
+_recognizer = load(_settings.model, threads=_threads)
+_ = _recognizer.restorer  # loaded now, as the rest is
+
 handler = Transcriber(
     _settings,
-    load(_settings.model, threads=_threads),
+    _recognizer,
     open_store(_settings.uploads_bucket, _settings.results_bucket),
 )

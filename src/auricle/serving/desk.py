@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import numpy as np
 
@@ -36,6 +36,17 @@ class Upload:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a text is written: the bare words (`plain`), or readable, with or without `numbers` in figures."""
+
+    plain: bool = False
+    numbers: bool = True
+
+
+READABLE: Final = Style()
+
+
 class Desk:
     """Takes recordings and gives transcripts. Bounded by its threads; how many may wait is the gate's business."""
 
@@ -48,28 +59,32 @@ class Desk:
             settings.max_requests, "listen"
         )  # one for each stream, and started for one only
         self._batcher = Batcher(
-            lambda clips, hot_words: recognizer.transcribe_many(clips, hot_words=hot_words),
+            lambda clips, hot_words: recognizer.transcribe_many(clips, hot_words=hot_words, plain=True),
             metrics,
             workers=settings.workers,
             clips=settings.batch_clips,
         )
         metrics.watch_queue(lambda: len(self._batcher))
 
-    async def transcript(self, upload: Upload, hot_words: HotWords) -> Transcript:
+    async def transcript(self, upload: Upload, hot_words: HotWords, style: Style = READABLE) -> Transcript:
         """Recognise a recording. Raises AudioError and Problem, as everything here does, for one that cannot be."""
         clip = await self._clip(upload)
         if clip is not None:
-            return await self.recognise(clip, hot_words)
-        async with self.segments(upload, hot_words) as (blocks, found):
+            transcript = await self.recognise(clip, hot_words)
+            if style.plain:
+                return transcript
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._decoding, self._readable, transcript, style)
+        async with self.segments(upload, hot_words, style) as (blocks, found):
             segments = [segment async for segment in found]
             return Transcript(tuple(segments), blocks.source, self.recognizer.bundle.name)
 
     async def recognise(self, clip: Waveform, hot_words: HotWords) -> Transcript:
-        """Recognise a clip of at most `SHORT_SECONDS` together with others."""
+        """Recognise a clip of at most `SHORT_SECONDS` together with others: its plain words."""
         return await asyncio.wrap_future(self._batcher.submit(clip, hot_words))
 
     def recognise_and_wait(self, clip: Waveform, hot_words: HotWords) -> Transcript:
-        """Recognise a clip together with others, for a thread that has nothing else to do."""
+        """Recognise a clip together with others, for a thread that has nothing else to do: its plain words."""
         return self._batcher.submit(clip, hot_words).result()
 
     def listen(self, work: Callable[[], None]) -> asyncio.Future[None]:
@@ -78,14 +93,14 @@ class Desk:
 
     @asynccontextmanager
     async def segments(
-        self, upload: Upload, hot_words: HotWords
+        self, upload: Upload, hot_words: HotWords, style: Style = READABLE
     ) -> AsyncIterator[tuple[Blocks, AsyncIterator[Segment]]]:
         """Recognise a recording piece by piece; nothing is done ahead of what is asked for."""
         loop = asyncio.get_running_loop()
         blocks = await loop.run_in_executor(self._decoding, self._open, upload)
 
         async def found() -> AsyncIterator[Segment]:
-            pieces = self.recognizer.stream(blocks, hot_words=hot_words)
+            pieces = self.recognizer.stream(blocks, hot_words=hot_words, plain=style.plain, numbers=style.numbers)
             started = time.perf_counter()
             while (segment := await loop.run_in_executor(self._long, next, pieces, None)) is not None:
                 yield segment
@@ -104,6 +119,9 @@ class Desk:
         await asyncio.to_thread(self._batcher.close)
         await asyncio.to_thread(self._long.shutdown)
         self._decoding.shutdown()
+
+    def _readable(self, transcript: Transcript, style: Style) -> Transcript:
+        return self.recognizer.readable(transcript, numbers=style.numbers)
 
     async def _clip(self, upload: Upload) -> Waveform | None:
         return await asyncio.get_running_loop().run_in_executor(self._decoding, self._decode, upload)

@@ -21,7 +21,8 @@ LanguageField = Annotated[str | None, Form(description="ISO 639-1; only en is un
 PromptField = Annotated[
     str | None, Form(description="Words and phrases to expect, with commas or line ends between them.")
 ]
-
+PlainField = Annotated[bool, Form(description="The bare words: no capitals, no punctuation, no figures.")]
+NumbersField = Annotated[bool, Form(description="Numbers in figures, unless the text is plain.")]
 GranularitiesField = Annotated[
     list[Granularity] | None, Form(alias="timestamp_granularities[]", description="For verbose_json only.")
 ]

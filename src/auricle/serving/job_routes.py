@@ -8,12 +8,15 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from auricle.serving.desk import Style
 from auricle.serving.forms import (
     FileField,
     FormatField,
     GranularitiesField,
     LanguageField,
     ModelField,
+    NumbersField,
+    PlainField,
     PromptField,
     check_language,
     hot_words_of,
@@ -55,6 +58,8 @@ async def create_job(  # noqa: PLR0917  (FastAPI makes fields of them)
     prompt: PromptField = None,
     response_format: FormatField = ResponseFormat.VERBOSE_JSON,
     timestamp_granularities: GranularitiesField = None,
+    plain: PlainField = False,
+    numbers: NumbersField = True,
 ) -> JobReply:
     """Answer at once, with an id. The job survives a restart; its result is kept for a week by default."""
     check_language(language)
@@ -65,7 +70,8 @@ async def create_job(  # noqa: PLR0917  (FastAPI makes fields of them)
         raise Problem(429, message, code="too_many_jobs", headers={"Retry-After": "60"})
     upload = upload_of(file)
     granularities = [one.value for one in timestamp_granularities or ()]
-    wish = Wish(upload.name, hot_words_of(prompt), response_format.value, granularities)
+    style = Style(plain, numbers)
+    wish = Wish(upload.name, hot_words_of(prompt), response_format.value, granularities, style)
     job = await run_in_threadpool(store.add, request.state.owner, wish, upload.file)
     request.app.state.runner.wake()
     return _reply(job)

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from auricle.errors import AuricleError
 from auricle.recognizer import Recognizer
+from auricle.serving.desk import Style
 from auricle.serving.jobs import Job, JobStore
 from auricle.serving.logs import logger
 from auricle.serving.metrics import Metrics
@@ -93,6 +94,7 @@ class JobRunner:
             file,
             name=job.name,
             hot_words=tuple(job.hot_words),
+            style=Style(job.plain, job.numbers),
             most_seconds=self._settings.max_job_seconds,
             is_wanted=is_wanted,
         )

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from sqlalchemy import JSON, Engine, create_engine, event, func, select, update
+from sqlalchemy import JSON, Engine, create_engine, event, false, func, inspect, select, text, true, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from auricle.errors import AuricleError
 from auricle.serving.batching import HotWords
+from auricle.serving.desk import READABLE, Style
 
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "completed", "failed"
 
@@ -39,6 +40,8 @@ class Job(_Base):
     hot_words: Mapped[list[str]] = mapped_column(JSON)
     response_format: Mapped[str]
     granularities: Mapped[list[str]] = mapped_column(JSON)
+    plain: Mapped[bool] = mapped_column(default=False, server_default=false())
+    numbers: Mapped[bool] = mapped_column(default=True, server_default=true())
     result: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     error: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
 
@@ -51,6 +54,7 @@ class Wish:
     hot_words: HotWords
     response_format: str
     granularities: Sequence[str]
+    style: Style = READABLE
 
 
 class JobStore:
@@ -64,6 +68,7 @@ class JobStore:
             self._lock = _locked(folder / "lock")
             self._engine = _engine(folder / "jobs.sqlite")
             _Base.metadata.create_all(self._engine)
+            _add_columns(self._engine)
         except OSError as error:
             raise AuricleError(
                 f"{folder}: no jobs can be kept there ({error.strerror}): choose another --data."
@@ -93,7 +98,7 @@ class JobStore:
             job = Job(
                 id=identity, owner=owner, name=wish.name, status=QUEUED, progress=0.0, created=time.time(),
                 hot_words=list(wish.hot_words), response_format=wish.response_format,
-                granularities=list(wish.granularities),
+                granularities=list(wish.granularities), plain=wish.style.plain, numbers=wish.style.numbers,
             )  # fmt: skip
             with self._session() as session, session.begin():
                 session.add(job)
@@ -175,6 +180,16 @@ def _engine(path: Path) -> Engine:
         connection.execute("PRAGMA synchronous=FULL")
 
     return engine
+
+
+def _add_columns(engine: Engine) -> None:
+    """Give the table of an older auricle the columns that have come since, which all have defaults."""
+    known = {column["name"] for column in inspect(engine).get_columns(Job.__tablename__)}
+    with engine.begin() as connection:
+        for column in ("plain", "numbers"):
+            if column not in known:
+                default = int(column == "numbers")
+                connection.execute(text(f"ALTER TABLE jobs ADD COLUMN {column} BOOLEAN NOT NULL DEFAULT {default}"))
 
 
 def _locked(path: Path) -> TextIO:

@@ -22,6 +22,7 @@ from auricle.audio.media import open_media
 from auricle.audio.span import Span
 from auricle.audio.track import Pieces, Track
 from auricle.features import Array
+from auricle.formats import word_values
 from auricle.recognizer import LEAST_SECONDS
 from auricle.segmentation import Plan, Window
 from auricle.transcript import Transcript, Word
@@ -44,15 +45,12 @@ class Caption:
 
     @property
     def text(self) -> str:
-        """The words, one space between them."""
-        return " ".join(word.text for word in self.words)
+        """What is shown, one space between words."""
+        return " ".join(word.shown for word in self.words if word.shown)
 
     def message(self) -> dict[str, Any]:
         """Return the caption as plain values, words as in OpenAI's verbose_json."""
-        words = [
-            {"word": w.text, "start": round(w.start, 3), "end": round(w.end, 3), "confidence": round(w.confidence, 4)}
-            for w in self.words
-        ]
+        words = [word_values(word) for word in self.words]
         kind = "final" if self.is_final else "partial"
         return {
             "type": kind,
@@ -69,18 +67,20 @@ def captions(
     recognise: Callable[[Waveform], Transcript],
     *,
     rate: int,
+    finish: Callable[[tuple[Word, ...]], tuple[Word, ...]] = tuple,
     is_behind: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Caption]:
     """Yield captions of what comes in `blocks` at `rate` Hz; those that are final, joined, are the whole of it.
 
+    `finish` makes the words of each final one readable; what may still change is shown as it is recognised.
     Partial ones are left out while more is waiting already (`is_behind`), and for as long as the last one took: a slow
     machine then gives fewer of them, and spends half its time on them at most.
     """
     shown, rested = "", 0.0
     for block in blocks:
         for window in plan.hear(block):
-            yield from _final(window, recognise, rate, shown)
+            yield from _final(window, recognise, finish, rate, shown)
             shown = ""
         started = clock()
         growing = None if is_behind() or started < rested else plan.growing()
@@ -92,15 +92,21 @@ def captions(
             yield caption
             shown = caption.text
     for window in plan.end():
-        yield from _final(window, recognise, rate, shown)
+        yield from _final(window, recognise, finish, rate, shown)
         shown = ""
 
 
-def _final(window: Window, recognise: Callable[[Waveform], Transcript], rate: int, shown: str) -> Iterator[Caption]:
+def _final(
+    window: Window,
+    recognise: Callable[[Waveform], Transcript],
+    finish: Callable[[tuple[Word, ...]], tuple[Word, ...]],
+    rate: int,
+    shown: str,
+) -> Iterator[Caption]:
     """Yield the caption of a complete window, unless it has no words and there are none on the screen to take away."""
     caption = _caption(window, recognise, rate, is_final=True)
     if caption.words or shown:
-        yield caption
+        yield replace(caption, words=finish(caption.words))
 
 
 def _caption(window: Window, recognise: Callable[[Waveform], Transcript], rate: int, *, is_final: bool) -> Caption:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from auricle.audio import Blocks, open_blocks
 from auricle.recognizer import Recognizer
 from auricle.serving.batching import HotWords
+from auricle.serving.desk import Style
 from auricle.serving.problems import Problem
 from auricle.transcript import Segment, Transcript
 
@@ -18,6 +19,7 @@ def transcript_of(
     *,
     name: str,
     hot_words: HotWords,
+    style: Style,
     most_seconds: float,
     is_wanted: Callable[[float], bool],
 ) -> Transcript | None:
@@ -29,7 +31,7 @@ def transcript_of(
     rate = recognizer.bundle.features.sample_rate
     with open_blocks(file, rate=rate, name=name, duration=most_seconds + 1) as blocks:
         _refuse_longer(blocks.promised or 0.0, most_seconds)
-        for segment in recognizer.stream(blocks, hot_words=hot_words):
+        for segment in recognizer.stream(blocks, hot_words=hot_words, plain=style.plain, numbers=style.numbers):
             segments.append(segment)
             if not is_wanted(_share(segment, blocks)):
                 return None

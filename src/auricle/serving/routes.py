@@ -13,13 +13,15 @@ from starlette.responses import Response, StreamingResponse
 
 from auricle.errors import AuricleError
 from auricle.serving.batching import HotWords
-from auricle.serving.desk import Desk, Upload
+from auricle.serving.desk import Desk, Style, Upload
 from auricle.serving.forms import (
     FileField,
     FormatField,
     GranularitiesField,
     LanguageField,
     ModelField,
+    NumbersField,
+    PlainField,
     PromptField,
     check_language,
     hot_words_of,
@@ -60,23 +62,25 @@ async def transcriptions(  # noqa: PLR0917  (FastAPI makes fields of them)
     response_format: FormatField = ResponseFormat.JSON,
     timestamp_granularities: GranularitiesField = None,
     stream: Annotated[bool, Form(description="Send text as it is recognised, as server-sent events.")] = False,
+    plain: PlainField = False,
+    numbers: NumbersField = True,
 ) -> Response:
     """Recognise a recording. `temperature` and other fields of OpenAI's are read and change nothing."""
     check_language(language)
-    hot_words = hot_words_of(prompt)
+    hot_words, style = hot_words_of(prompt), Style(plain, numbers)
     desk: Desk = request.app.state.desk
     if stream:
-        return await _streamed(desk, upload_of(file), hot_words)
-    transcript = await desk.transcript(upload_of(file), hot_words)
+        return await _streamed(desk, upload_of(file), hot_words, style)
+    transcript = await desk.transcript(upload_of(file), hot_words, style)
     return response(rendered(transcript, response_format, timestamp_granularities or ()), response_format)
 
 
 @router.post(CLASSIFY, summary="Transcribe a recording (the contract of 2021)")
-async def classify(request: Request, file: FileField) -> ClassifyReply:
-    """Answer with the file's name and what is said in it."""
+async def classify(request: Request, file: FileField, plain: PlainField = True) -> ClassifyReply:
+    """Answer with the file's name and what is said in it: the bare words, as in 2021, unless `plain` is false."""
     upload = upload_of(file)
     desk: Desk = request.app.state.desk
-    transcript = await desk.transcript(upload, ())
+    transcript = await desk.transcript(upload, (), Style(plain))
     return ClassifyReply(file=upload.name, predicted=transcript.text)
 
 
@@ -89,10 +93,10 @@ async def models(request: Request) -> dict[str, Any]:
     return {"object": "list", "data": [entry]}
 
 
-async def _streamed(desk: Desk, upload: Upload, hot_words: HotWords) -> StreamingResponse:
+async def _streamed(desk: Desk, upload: Upload, hot_words: HotWords, style: Style) -> StreamingResponse:
     """Answer with events. What is wrong before the first of them still gets a status of its own."""
     async with AsyncExitStack() as stack:
-        _, found = await stack.enter_async_context(desk.segments(upload, hot_words))
+        _, found = await stack.enter_async_context(desk.segments(upload, hot_words, style))
         first = await anext(found, None)
         kept = stack.pop_all()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

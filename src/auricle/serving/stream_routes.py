@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 from auricle.audio import Blocks
 from auricle.errors import AuricleError
 from auricle.features import Array
+from auricle.restoration import Continued, WindowedRestorer
 from auricle.serving.batching import HotWords
 from auricle.serving.desk import Desk
 from auricle.serving.forms import check_language, hot_words_of
@@ -25,6 +26,7 @@ from auricle.serving.live import BLOCK_SECONDS, Inlet, captions, open_stream
 from auricle.serving.logs import logger
 from auricle.serving.problems import Problem, hang_up, internal_error, unreadable
 from auricle.serving.settings import Settings
+from auricle.transcript import Word
 
 MESSAGE_BYTES = 1 << 20
 """The largest message that is read."""
@@ -32,7 +34,10 @@ router = APIRouter()
 
 
 class Start(BaseModel):
-    """A stream's first message: what is going to be sent. `rate`, in Hz, is of pcm; webm says its own."""
+    """A stream's first message: what is going to be sent. `rate`, in Hz, is of pcm; webm says its own.
+
+    Final captions are readable unless `plain`, with figures unless `numbers` is false.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,6 +46,8 @@ class Start(BaseModel):
     rate: int = Field(default=16_000, ge=8_000, le=192_000)
     prompt: str | None = Field(default=None, max_length=20_000)
     language: str | None = Field(default=None, max_length=20)
+    plain: bool = False
+    numbers: bool = True
 
 
 @router.websocket(STREAM)
@@ -130,6 +137,7 @@ class _Stream:
                 recognizer.live_plan(),
                 lambda clip: self._desk.recognise_and_wait(clip, hot_words),
                 rate=rate,
+                finish=_finish(start, recognizer.restorer),
                 is_behind=lambda: self._inlet.waiting_bytes >= block_bytes,
             ):
                 if caption.is_final and caption.words:
@@ -160,6 +168,11 @@ class _Stream:
             asyncio.run_coroutine_threadsafe(sent, self._loop).result()
         except TimeoutError:  # a client that does not read
             raise WebSocketDisconnect from None
+
+
+def _finish(start: Start, restorer: WindowedRestorer | None) -> Callable[[tuple[Word, ...]], tuple[Word, ...]]:
+    """Return what is done to the words of a final caption."""
+    return tuple if start.plain or restorer is None else Continued(restorer, numbers=start.numbers)
 
 
 def _start_of(message: Any) -> Start:

@@ -11,13 +11,14 @@ export async function config() {
 }
 
 /** Transcribe a file. `progress` is called with the share that was sent, and then with null until the answer is there. */
-export function transcribe(file, { name, prompt, key, signal, progress }) {
+export function transcribe(file, { name, prompt, plain, key, signal, progress }) {
   const form = new FormData();
   form.append("model", "auricle");
   form.append("response_format", "verbose_json");
   form.append("timestamp_granularities[]", "word");
   form.append("timestamp_granularities[]", "segment");
   if (prompt) form.append("prompt", prompt);
+  if (plain) form.append("plain", "true");
   form.append("file", file, name);
   return send("POST", "/v1/audio/transcriptions", { body: form, key, signal, progress });
 }

@@ -65,8 +65,8 @@ async function prepared(blob, name) {
   }
 }
 
-async function transcribeByStorage({ blob, name }, { prompt, key, signal, progress, tell }) {
-  const wish = { name, size: blob.size, ...(prompt ? { prompt } : {}) };
+async function transcribeByStorage({ blob, name }, { prompt, plain, key, signal, progress, tell }) {
+  const wish = { name, size: blob.size, ...(prompt ? { prompt } : {}), ...(plain ? { plain } : {}) };
   const place = await send("POST", "/v1/uploads", { json: wish, key, signal });
   const onTheWay = (share) => share === null || progress(share);
   await send("PUT", place.url, { body: blob, headers: place.headers, signal, progress: onTheWay });

@@ -9,7 +9,7 @@ const MOST_UNSENT = 1 << 20;
  * Start listening. `onMessage` hears the server's partial and final messages, `onEnd(error)` that it is over, once.
  * The promise's `stop()` ends the sound; what is still recognised comes before `onEnd`.
  */
-export async function listen({ key, prompt, onMessage, onEnd }) {
+export async function listen({ key, prompt, plain, onMessage, onEnd }) {
   const stream = await microphone();
   const context = contextFor(stream);
   const socket = new WebSocket(`${location.origin.replace("http", "ws")}/v1/audio/stream`, protocols(key));
@@ -31,7 +31,8 @@ export async function listen({ key, prompt, onMessage, onEnd }) {
     } else socket.send(data);
   };
   socket.onopen = () => {
-    socket.send(JSON.stringify({ type: "start", format: "pcm", rate: context.sampleRate, ...(prompt ? { prompt } : {}) }));
+    const wish = { ...(prompt ? { prompt } : {}), ...(plain ? { plain } : {}) };
+    socket.send(JSON.stringify({ type: "start", format: "pcm", rate: context.sampleRate, ...wish }));
     tap(context, stream, send).catch(() => {
       error ??= new Error("The browser could not open the microphone's sound: load the page again.");
       socket.close();

@@ -45,6 +45,10 @@ function refresh() {
   byId("cancel").hidden = !busy;
 }
 
+function wishes() {
+  return { prompt: byId("prompt").value, plain: byId("plain").checked };
+}
+
 async function submit(event) {
   event.preventDefault();
   if (!chosen || busy) return;
@@ -71,7 +75,7 @@ async function submit(event) {
       }
     };
     const progress = (share) => (share === null ? tell("Recognising") : tell(`Sending ${name}`, share));
-    const options = { name, prompt: byId("prompt").value, key: byId("key").value, signal: busy.signal, progress, tell };
+    const options = { name, ...wishes(), key: byId("key").value, signal: busy.signal, progress, tell };
     if (server.mode === "lambda") {
       transcript = await transcribeOnLambda(blob, { ...options, server, awake });
     } else {
@@ -134,7 +138,7 @@ async function toggleLive() {
   byId("fixed").replaceChildren();
   caption({ type: "partial", text: "" });
   say("Listening …");
-  live = listen({ key: byId("key").value, prompt: byId("prompt").value, onMessage: caption, onEnd: endLive });
+  live = listen({ key: byId("key").value, ...wishes(), onMessage: caption, onEnd: endLive });
   showLive();
   try {
     await live;

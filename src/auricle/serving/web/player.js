@@ -1,6 +1,7 @@
 // The transcript beside the recording: a word that is chosen is heard, a word that is heard is marked.
 
 import { draw, peaksOf } from "./waveform.js";
+import { shown } from "./words.js";
 
 const UNSURE = 0.6;
 const SHARE = 0.25; // a mark on every second word tells nothing
@@ -10,12 +11,13 @@ let current = { words: [], buttons: [], peaks: null, address: null, duration: 0 
 export async function show(transcript, blob) {
   const audio = byId("audio");
   if (current.address) URL.revokeObjectURL(current.address);
-  current = { words: transcript.words, buttons: [], peaks: null, address: URL.createObjectURL(blob), duration: transcript.duration };
+  const words = shown(transcript.words);
+  current = { words, buttons: [], peaks: null, address: URL.createObjectURL(blob), duration: transcript.duration };
   audio.src = current.address;
-  const unsure = unsureOf(transcript.words);
-  byId("words").replaceChildren(...buttonsOf(transcript.words, unsure));
+  const unsure = unsureOf(words);
+  byId("words").replaceChildren(...buttonsOf(words, unsure));
   byId("legend").hidden = !unsure.size;
-  if (!transcript.words.length) byId("words").textContent = "No words were heard.";
+  if (!words.length) byId("words").textContent = "No words were heard.";
   facts(transcript);
   byId("wave").hidden = true;
   const mine = current;
@@ -38,7 +40,7 @@ function buttonsOf(words, unsure) {
   words.forEach((word, index) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = word.word;
+    button.textContent = word.text;
     button.tabIndex = index ? -1 : 0;
     button.title = `${word.start.toFixed(2)} s · ${Math.round(word.confidence * 100)} % sure`;
     if (unsure.has(word)) {
