@@ -17,6 +17,7 @@ from auricle.errors import AuricleError
 
 _COMMANDS = (
     "transcribe",
+    "batch",
     "align",
     "evaluate",
     "inspect",

@@ -1,0 +1,113 @@
+"""The engine of this machine with workers that only count: how it spreads work, waits, fails and ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from auricle.batch.local import run_local
+from auricle.batch.recognising import Settings
+from auricle.batch.stages import Reader, Recogniser
+from auricle.batch.work import Busy, End, Heard, Piece, Recording, Task, Unit
+from auricle.errors import AuricleError
+
+NOTHING = np.zeros(1, np.float32)
+
+
+class Long(Reader):
+    """Reads each task as a recording of twenty units."""
+
+    def __init__(self, rate: int) -> None:
+        self.closed = False
+
+    def __call__(self, task: Task) -> Iterator[Unit]:
+        for index in range(20):
+            yield Unit((Piece(task.first, "a", index, 0, NOTHING),), ())
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Counting(Recogniser):
+    """Takes a hundredth of a second for each unit."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.closed = False
+
+    def __call__(self, unit: Unit) -> Heard:
+        time.sleep(0.01)
+        begun = time.time()
+        ends = tuple(End(piece.number, 1) for piece in unit.pieces)
+        return Heard((), ends, Busy(threading.current_thread().name, begun, begun, 0.0))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Broken(Counting):
+    def __call__(self, unit: Unit) -> Heard:
+        raise AuricleError("the model cannot be loaded.")
+
+
+def tasks(count: int, taken: list[int] | None = None) -> Iterator[Task]:
+    for first in range(count):
+        if taken is not None:
+            taken.append(first)
+        yield Task(first, (Recording("a", "/a"),))
+
+
+def run(given: Iterator[Task], recogniser: type[Recogniser] = Counting) -> Iterator[Heard]:
+    return run_local(given, rate=16_000, settings=Settings(), processes=4, reader=Long, recogniser=recogniser)
+
+
+def test_one_long_recording_occupies_every_worker() -> None:
+    shares = Counter(heard.busy.worker for heard in run(tasks(1)))
+    assert len(shares) == 4
+    assert sum(shares.values()) == 20
+    assert min(shares.values()) >= 3
+
+
+def test_everything_is_recognised_once() -> None:
+    numbers = Counter(end.number for heard in run(tasks(10)) for end in heard.ends)
+    assert numbers == dict.fromkeys(range(10), 20)
+    assert not list(run(tasks(0)))
+
+
+def test_no_more_is_read_than_the_workers_can_take() -> None:
+    taken: list[int] = []
+    results = run(tasks(1000, taken))
+    next(results)
+    time.sleep(0.3)  # in which all could be read, if nothing held it back
+    assert len(taken) <= 3
+    results.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("after", [0, 1, 30])
+def test_it_ends_with_the_caller(after: int) -> None:
+    before = threading.active_count()
+    results = run(tasks(1000))
+    for _ in range(after):
+        next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_what_no_worker_can_do_ends_the_run() -> None:
+    before = threading.active_count()
+    with pytest.raises(AuricleError, match="cannot be loaded"):
+        list(run(tasks(1000), Broken))
+    assert threading.active_count() == before
+
+
+def test_a_source_that_fails_ends_the_run() -> None:
+    def failing() -> Iterator[Task]:
+        yield from tasks(2)
+        raise AuricleError("the list is gone.")
+
+    with pytest.raises(AuricleError, match="the list is gone"):
+        list(run(failing()))
