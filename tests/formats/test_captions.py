@@ -166,6 +166,36 @@ def test_two_lines_are_even_and_the_lower_one_is_the_longer() -> None:
     assert cue.lines == ("there was no possibility", "of taking a walk that day")
 
 
+def test_no_line_ends_in_an_article_or_a_preposition_that_could_go_to_the_next() -> None:
+    (cue,) = cues(speech("there came a letter for the old man of the sea"))
+    assert cue.lines == ("there came a letter", "for the old man of the sea")
+    text = "they went up to the castle in the morning with a friend of the king and came to the end of a long road "
+    for captions in (cues(speech(text * 9, seconds_per_word=speed)) for speed in (0.15, 0.3, 0.6)):
+        lines = [line for caption in captions for line in caption.lines]
+        assert " ".join(lines).split() == (text * 9).split()
+        assert {line.split()[-1] for line in lines} & {"a", "the", "in", "of", "to", "with"} == set()
+
+
+def test_a_speaker_who_searches_for_a_word_does_not_end_a_caption() -> None:
+    words = [*speech("it was the"), *speech("house", start=1.9)]
+    assert [cue.lines for cue in cues(words)] == [("it was the house",)]
+    words = [*speech("it was the"), *speech("house", start=2.5)]
+    assert [cue.lines for cue in cues(words)] == [("it was the",), ("house",)]
+
+
+def test_a_line_ends_with_a_clause_rather_than_a_little_more_evenly() -> None:
+    (cue,) = cues(speech("when he came home, there was nobody in the house"))
+    assert cue.lines == ("when he came home,", "there was nobody in the house")
+
+
+def test_a_title_is_no_end_of_a_sentence() -> None:
+    words = speech(
+        "and so it was that he went to see old Mr. Bennet who lived near there, in a house of his own by the sea"
+    )
+    first, *_ = cues(words)
+    assert first.lines[-1].endswith("there,")
+
+
 def test_a_word_longer_than_a_line_has_one_to_itself() -> None:
     long = "x" * 50
     assert [cue.lines for cue in cues(speech(f"a {long} b"))] == [("a",), (long, "b")]

@@ -16,6 +16,15 @@ SHORTEST_CUE_MS: Final = 1000
 LONGEST_CUE_MS: Final = 7000
 READING_CHARACTERS: Final = 20  # a second; what Netflix asks of captions for adults
 _SENTENCE_ENDS, _CLAUSE_ENDS = (".", "?", "!", "…"), (",", ";", ":", "—")
+_TITLES = ("Mr.", "Mrs.", "Dr.", "St.")  # whose full stop ends nothing
+_LEANS_ON_THE_NEXT = (
+    "a an the my your his her its our their this these those no every each of to in on at by for from with into onto "
+    "as about after against among before behind beneath beside between during near over since through toward towards "
+    "under until unto upon within without than and or but nor if that which who whose because while mr. mrs. dr. st."
+)
+_LEANING = frozenset(_LEANS_ON_THE_NEXT.split())  # what a line does not end with where it can end with something else
+_LEANING_COSTS, _CLAUSE_GAINS = 2 * LINE_CHARACTERS, 12  # in characters by which one line is longer than the other
+_LEANING_PAUSE_SECONDS: Final = 1.5  # a speaker who searches for a word stops after "the"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,8 @@ def cues(words: Sequence[Word]) -> list[Cue]:
     A pause longer than `PAUSE_SECONDS` ends a caption, unless it would then be shown for less than `SHORTEST_CUE_MS`
     and the next one's words fit beside its own. Speech that is too long for one, by its text or by `LONGEST_CUE_MS`, is
     cut near its middle: at the end of a sentence, else of a clause, else where it pauses longest, so that no word is
-    left over alone.
+    left over alone. Neither a caption nor a line ends with an article, a preposition or the like, which belong to what
+    follows, where there is another place; after one, only a pause of more than a second and a half ends a caption.
 
     A caption lasts from its first word's start to its last word's end, and longer where `SHORTEST_CUE_MS` or
     `READING_CHARACTERS` ask for it and the next caption's start allows. Captions never overlap, none is empty and none
@@ -80,11 +90,26 @@ def _phrases(words: Sequence[Word]) -> list[list[Word]]:
     """Split words at the pauses that are long enough to be heard as such."""
     phrases: list[list[Word]] = []
     for word in words:
-        if phrases and word.start - phrases[-1][-1].end <= PAUSE_SECONDS:
+        if phrases and word.start - phrases[-1][-1].end <= _pause_after(phrases[-1][-1]):
             phrases[-1].append(word)
         else:
             phrases.append([word])
     return phrases
+
+
+def _pause_after(word: Word) -> float:
+    return _LEANING_PAUSE_SECONDS if _leans(word) else PAUSE_SECONDS
+
+
+def _leans(word: Word) -> bool:
+    return word.text.lower() in _LEANING
+
+
+def _ending(word: Word) -> int:
+    """Say what ends with a word: a sentence (2), a clause (1), or nothing."""
+    if word.text in _TITLES:
+        return 0
+    return 2 * word.text.endswith(_SENTENCE_ENDS) + word.text.endswith(_CLAUSE_ENDS)
 
 
 def _cut(phrase: list[Word]) -> list[list[Word]]:
@@ -96,10 +121,9 @@ def _cut(phrase: list[Word]) -> list[list[Word]]:
     distance = {cut: abs(ends[cut - 1] - middle) for cut in range(1, len(phrase))}
     central = [cut for cut in distance if distance[cut] <= middle / 2]
 
-    def goodness(cut: int) -> tuple[int, float, float]:
+    def goodness(cut: int) -> tuple[int, bool, float, float]:
         before, after = phrase[cut - 1], phrase[cut]
-        ending = 2 * before.text.endswith(_SENTENCE_ENDS) + before.text.endswith(_CLAUSE_ENDS)
-        return ending, round(after.start - before.end, 3), -distance[cut]
+        return _ending(before), not _leans(before), round(after.start - before.end, 3), -distance[cut]
 
     # Nothing is central when one enormous word covers the middle.
     best = max(central, key=goodness) if central else min(distance, key=distance.__getitem__)
@@ -125,7 +149,7 @@ def _fits(words: list[Word]) -> bool:
 
 
 def _rows(words: Sequence[Word]) -> tuple[tuple[Word, ...], ...] | None:
-    """Return one line if it is short enough, else the two most even ones, the lower longer; None if two are too few."""
+    """Return one line if it is short enough, else the two most even ones that read well; None if two are too few."""
     if _is_line(words):
         return (tuple(words),)
     if len(words) > LINE_CHARACTERS:  # two lines of one-letter words hold fewer
@@ -139,8 +163,10 @@ def _rows(words: Sequence[Word]) -> tuple[tuple[Word, ...], ...] | None:
 
 
 def _unevenness(pair: tuple[tuple[Word, ...], tuple[Word, ...]]) -> tuple[int, int]:
+    """Rate a pair of lines, least first: even ones, the lower longer, that do not break off within a phrase."""
     upper, lower = (len(_text(row)) for row in pair)
-    return abs(upper - lower), upper
+    last = pair[0][-1]
+    return abs(upper - lower) + _LEANING_COSTS * _leans(last) - _CLAUSE_GAINS * _ending(last), upper
 
 
 def _is_line(words: Sequence[Word]) -> bool:
