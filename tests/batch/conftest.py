@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from auricle.cli.app import main
+
 pytest.importorskip("pyarrow", reason="the extra ray is not installed")
 pytest.importorskip("fsspec", reason="the extra ray is not installed")
 
@@ -54,19 +56,25 @@ def poison(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def command(toy_bundle: Path, tmp_path: Path) -> Command:
-    """Run `auricle batch` as users do, with the small model."""
+def command(
+    toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    """Run `auricle batch` with the small model: in this process, or as users do where it gets its own environment."""
 
     def run(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [SCRIPT, "batch", *map(str, arguments), "--model", str(toy_bundle)],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=900,
-        )
+        words = ["batch", *map(str, arguments), "--model", str(toy_bundle)]
+        if env is not None:
+            return subprocess.run(
+                [SCRIPT, *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=900
+            )
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["auricle", *words])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capfd.readouterr()
+        code = ended.value.code
+        return subprocess.CompletedProcess(words, code if isinstance(code, int) else 0, captured.out, captured.err)
 
     return run
 
