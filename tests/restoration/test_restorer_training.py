@@ -79,6 +79,15 @@ def test_a_text_that_is_too_short_is_refused(paragraphs: list[Printed]) -> None:
         fit(tag(paragraphs[4:5], {}), RECIPE)
 
 
+def test_what_follows_the_last_word_is_not_known(text: TaggedText) -> None:
+    vocabulary = Vocabulary(text.words, np.bincount(text.ids), SMALL.rows)
+    recipe = replace(SMALL, known_pauses=1.0)
+    for place in (0, 40, 90):
+        pauses = draw_example(text, place, recipe, vocabulary, np.random.default_rng(place)).pauses
+        assert pauses is not None
+        assert np.isnan(pauses).tolist() == [False] * (len(pauses) - 1) + [True]
+
+
 def test_what_stands_beside_an_example_changes_nothing(text: TaggedText) -> None:
     network = small_network()
     random = np.random.default_rng(0)

@@ -150,6 +150,7 @@ def draw_example(
         example = with_errors(example, recipe.most_errors * random.random(), vocabulary, random)
     if random.random() < recipe.known_pauses:
         example.pauses = draw_pauses(example.marks, random)
+        example.pauses[-1] = math.nan  # a transcript does not say what follows its last word
     if not (whole and len(ends) > 1):
         for values in (example.marks, example.cases):
             values[:_CUT_WORDS] = values[-_CUT_WORDS:] = _IGNORED
