@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
@@ -144,9 +145,10 @@ class Recognizer:
         does, where the damage is met: after the segments before it.
         """
         with self.open(source, sample_rate=sample_rate) as blocks:
-            found = (segment for _, segment in self._segments(self._windows(0, blocks, self._detector), hot_words))
+            windows = self._windows(0, blocks, self._detector)
+            groups = ([segment for _, segment in group] for group in self._groups(windows, hot_words))
             restorer = None if plain else self.restorer
-            yield from restored_stream(found, restorer, numbers=numbers) if restorer else found
+            yield from restored_stream(groups, restorer, numbers=numbers) if restorer else chain.from_iterable(groups)
 
     def readable(self, transcript: Transcript, *, numbers: bool = True) -> Transcript:
         """Return a transcript with what is `written` for each word: capitals, marks, and with `numbers` figures."""
@@ -241,14 +243,18 @@ class Recognizer:
         return Transcript(segments=tuple(segments), source=blocks.source, model=self.bundle.name)
 
     def _segments(self, windows: Iterable[_Window], hot_words: Phrases) -> Iterator[tuple[int, Segment]]:
-        """Recognise windows, some at a time, and yield each one's clip and segment in their order."""
+        """Recognise windows and yield each one's clip and segment in their order."""
+        return chain.from_iterable(self._groups(windows, hot_words))
+
+    def _groups(self, windows: Iterable[_Window], hot_words: Phrases) -> Iterator[list[tuple[int, Segment]]]:
+        """Recognise windows, some at a time, and yield the clips and segments of these in their order."""
         for ahead in _ahead(windows):
             done: list[tuple[int, Segment]] = []
             for batch in _batches(ahead, self.bundle.features.hop_seconds):
                 results = self._acoustic.log_probs([window.features for window in batch])
                 for window, log_probs in zip(batch, results, strict=True):
                     done.append((window.clip, self._segment(window, log_probs, hot_words)))
-            yield from sorted(done, key=lambda pair: (pair[0], pair[1].start))
+            yield sorted(done, key=lambda pair: (pair[0], pair[1].start))
 
     def _all_windows(self, recordings: Iterable[Blocks], opened: deque[Blocks]) -> Iterator[_Window]:
         for clip, blocks in enumerate(recordings):

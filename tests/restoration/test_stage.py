@@ -134,7 +134,9 @@ def test_pauses_are_those_between_words_also_across_segments() -> None:
 @settings(deadline=None)
 def test_pieces_say_what_the_whole_says(small: NeuralRestorer, segments: tuple[Segment, ...], numbers: bool) -> None:
     whole = restored(segments, small, numbers=numbers)
-    assert tuple(restored_stream(iter(segments), small, numbers=numbers)) == whole
+    for size in (1, 3):
+        groups = (segments[at : at + size] for at in range(0, len(segments), size))
+        assert tuple(restored_stream(groups, small, numbers=numbers)) == whole
 
 
 @given(cuts=st.sets(st.integers(1, len(WORDS) - 1), max_size=12))
@@ -143,7 +145,7 @@ def test_pieces_of_real_text_say_what_the_whole_says(english: NeuralRestorer, cu
     words = [word for i, text in enumerate(WORDS) for word in spoken([text], start=i + (i % 7) / 10)]
     edges = [0, *sorted(cuts), len(words)]
     segments = [segment(*words[a:b]) for a, b in pairwise(edges)]
-    assert tuple(restored_stream(segments, english)) == restored(segments, english)
+    assert tuple(restored_stream(([one] for one in segments), english)) == restored(segments, english)
 
 
 @given(segments=transcripts())
@@ -178,8 +180,8 @@ def test_so_it_is_for_every_dev_transcript(english: NeuralRestorer, name: str) -
 def test_what_is_held_comes_before_the_damage(small: NeuralRestorer) -> None:
     whole = [segment(*spoken(WORDS[at : at + 5], start=at)) for at in range(0, 50, 5)]
 
-    def damaged() -> Iterator[Segment]:
-        yield from whole
+    def damaged() -> Iterator[list[Segment]]:
+        yield from ([one] for one in whole)
         raise AudioError("it is cut off.")
 
     found: list[Segment] = []
@@ -191,11 +193,11 @@ def test_what_is_held_comes_before_the_damage(small: NeuralRestorer) -> None:
 def test_a_segment_waits_for_the_words_that_can_change_it_and_no_longer(small: NeuralRestorer) -> None:
     taken = 0
 
-    def counted() -> Iterator[Segment]:
+    def counted() -> Iterator[list[Segment]]:
         nonlocal taken
         for text in WORDS:
             taken += 1
-            yield segment(*spoken([text], start=taken))
+            yield [segment(*spoken([text], start=taken))]
 
     stream = restored_stream(counted(), small)
     for place in range(20):
@@ -204,8 +206,8 @@ def test_a_segment_waits_for_the_words_that_can_change_it_and_no_longer(small: N
 
 
 def test_silence_at_the_beginning_does_not_wait(small: NeuralRestorer) -> None:
-    def silent() -> Iterator[Segment]:
-        yield Segment(0.0, 1.0, ())
+    def silent() -> Iterator[list[Segment]]:
+        yield [Segment(0.0, 1.0, ())]
         raise AssertionError("the next one was not needed")
 
     assert next(restored_stream(silent(), small)) == Segment(0.0, 1.0, ())
@@ -213,7 +215,7 @@ def test_silence_at_the_beginning_does_not_wait(small: NeuralRestorer) -> None:
 
 def test_memory_does_not_grow_with_the_recording(small: NeuralRestorer) -> None:
     def peak(times: int) -> int:
-        segments = (segment(*spoken(WORDS[:60], start=100.0 * i)) for i in range(times))
+        segments = ([segment(*spoken(WORDS[:60], start=100.0 * i))] for i in range(times))
         gc.collect()
         tracemalloc.start()
         for _ in restored_stream(segments, small):

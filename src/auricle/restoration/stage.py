@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from auricle.errors import AudioError
 from auricle.restoration.readable import tokens_of
@@ -29,21 +29,22 @@ def restored(segments: Sequence[Segment], restorer: Restorer, *, numbers: bool =
 
 
 def restored_stream(
-    segments: Iterable[Segment], restorer: WindowedRestorer, *, numbers: bool = True
+    groups: Iterable[Sequence[Segment]], restorer: WindowedRestorer, *, numbers: bool = True
 ) -> Iterator[Segment]:
     """Yield what `restored` returns while the segments come; a segment is held until `context + 1` words follow it.
 
-    No more is held than these. Where the segments end in an AudioError, those that are held come before it.
+    They come in `groups`, each of what is there at one time, as the words between two groups are read twice. No more is
+    held than a group and what waits. Where the groups end in an AudioError, what is held comes before it.
     """
     overlap = restorer.context + 1
     before: list[Word] = []
     held: deque[Segment] = deque()
     damage: AudioError | None = None
-    coming = iter(segments)
+    coming = iter(groups)
     is_over = False
     while not is_over:
         try:
-            held.append(next(coming))
+            held.extend(next(coming))
         except StopIteration:
             is_over = True
         except AudioError as error:
@@ -51,7 +52,9 @@ def restored_stream(
         count = len(held) if is_over or not any(segment.words for segment in held) else _decided(held, overlap)
         if count:
             words = [word for segment in held for word in segment.words]
-            written = iter(_restore([*before, *words], restorer)[len(before) :] if words else [])
+            decided = sum(len(segment.words) for segment in islice(held, count))
+            seen = [*before, *words[: decided + overlap]]
+            written = iter(_restore(seen, restorer)[len(before) :] if decided else [])
             for _ in range(count):
                 segment = held.popleft()
                 yield _readable(segment, [next(written) for _ in segment.words], numbers)
@@ -110,7 +113,8 @@ def _with_written(words: Sequence[Word], written: Sequence[Written], numbers: bo
     shown = [""] * len(words)
     for token in tokens_of([word.text for word in words], written, numbers=numbers):
         shown[token.first] = with_mark(token.text, token.mark)
-    return tuple(replace(word, written=form) for word, form in zip(words, shown, strict=True))
+    # Not by `replace`, which takes twice as long, and this is done for each word there is.
+    return tuple(Word(w.text, w.start, w.end, w.confidence, form) for w, form in zip(words, shown, strict=True))
 
 
 def _capital(word: str) -> str:
