@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from auricle import audio
 from auricle.bundle import Bundle, write_bundle
-from auricle.evaluation import evaluate
+from auricle.evaluation import Plain, evaluate
 from auricle.manifest import Utterance
 from auricle.recognizer import Recognizer
 from auricle.report import Report
@@ -99,7 +99,7 @@ class Keeper(Callback):
 
     def _score(self, trainer: lightning.Trainer, module: SpeechModule, dev: Sequence[Utterance]) -> None:
         bundle = module.bundle(self._folder.name)
-        report = evaluate(dev, Recognizer(bundle, threads=1), normalise=bundle.alphabet.normalise)
+        report = evaluate(dev, Plain(Recognizer(bundle, threads=1)), normalise=bundle.alphabet.normalise)
         row = epoch_row(trainer, module, report)
         log = self._folder / EPOCHS
         before = [earlier["dev_wer"] for earlier in read_rows(log)]
