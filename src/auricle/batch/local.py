@@ -43,8 +43,8 @@ def run_local(
             results.put(one(unit))
         results.put(None)
 
-    threads = [_started(reading.read, one, results) for one in readers]
-    threads += [_started(recognise, one, results) for one in recognisers]
+    reading_threads = [_started(reading.read, one, results) for one in readers]
+    recognising_threads = [_started(recognise, one, results) for one in recognisers]
     try:
         ended = 0
         while ended < processes:
@@ -60,7 +60,7 @@ def run_local(
         workers: list[Reader | Recogniser] = [*readers, *recognisers]
         for cell in workers:
             cell.close()
-        _end(threads, units, results)
+        _end(reading_threads, recognising_threads, units, results)
 
 
 class _Reading:
@@ -101,17 +101,27 @@ def _started(work: Callable[[Any], None], one: Reader | Recogniser, results: _Re
     return thread
 
 
-def _end(threads: list[threading.Thread], units: _Units, results: _Results) -> None:
-    """Let each thread that waits for room, or for something to do, come to its end."""
-    while any(thread.is_alive() for thread in threads):
-        with suppress(queue.Empty):
-            while True:
-                results.get_nowait()
-        with suppress(queue.Empty):
-            while True:
-                units.get_nowait()
-        with suppress(queue.Full):
-            while True:
-                units.put_nowait(None)
-        for thread in threads:
+def _end(
+    readers: list[threading.Thread], recognisers: list[threading.Thread], units: _Units, results: _Results
+) -> None:
+    """Let each thread that waits for room, or for something to do, come to its end.
+
+    The readers first, while nothing is put where they wait for room: what fills it again at once, they never get.
+    """
+    while any(thread.is_alive() for thread in readers):
+        _empty(units)
+        _empty(results)
+        for thread in readers:
             thread.join(0.01)
+    while any(thread.is_alive() for thread in recognisers):
+        _empty(results)
+        with suppress(queue.Full):
+            units.put_nowait(None)
+        for thread in recognisers:
+            thread.join(0.01)
+
+
+def _empty(waiting: queue.Queue[Any]) -> None:
+    with suppress(queue.Empty):
+        while True:
+            waiting.get_nowait()
