@@ -10,15 +10,15 @@ pytestmark = pytest.mark.needs_embedded_model
 
 
 def test_a_hot_word_changes_the_text_of_a_clip_and_a_stream(auricle: Run, clips: Path, tmp_path: Path) -> None:
-    clip = clips / "austen-0880.flac"
-    before = auricle("transcribe", clip).out
-    assert "zyxomma" not in before
+    clip = clips / "austen-0890.flac"  # "... is to be ill disposed", heard as "espoused"
     words = tmp_path / "words.txt"
-    words.write_text("zyxomma\t50\n\nMansfield\n")
-    for arguments in (("--hot-words", words), ("--hot-words", words, "--no-lm")):
-        after = auricle("transcribe", clip, *arguments)
+    words.write_text("disposed\t3\n\nMansfield\n")
+    for arguments in ((), ("--no-lm",)):
+        assert "disposed" not in auricle("transcribe", clip, *arguments).out
+        after = auricle("transcribe", clip, "--hot-words", words, *arguments)
         assert (after.code, after.err) == (0, "")
-        assert "zyxomma" in after.out  # an absurd reward makes the model hear an absurd word
+        assert "disposed" in after.out
+        assert "mansfield" not in after.out.lower()
 
 
 def test_what_is_said_is_not_lost_by_hot_words_that_are_not(auricle: Run, clips: Path) -> None:

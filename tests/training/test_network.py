@@ -126,8 +126,10 @@ def test_every_parameter_is_learnt(config: NetworkConfig) -> None:
     network = made(config)
     log_probs, _ = network(torch.randn(2, 25, MEL), torch.tensor([25, 18]))
     torch.autograd.backward(log_probs[:, :, 0].sum())
-    untouched = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-    assert not untouched
+    untouched = {name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()}
+    # A constant over the bands is what LayerNorm over them takes away: the bias of the convolution before it moves by
+    # rounding alone, which products in bfloat16 may lose.
+    assert untouched <= {f"residuals.{number}.convolutions.0.bias" for number in range(config.residual_layers)}
 
 
 @settings(max_examples=20, deadline=None)
