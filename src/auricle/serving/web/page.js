@@ -224,7 +224,7 @@ install();
 try {
   server = await config();
   byId("key-field").hidden = !server.needs_key;
-  byId("more").open = server.needs_key;
+  if (server.needs_key) byId("more").open = true; // never closed: it may have been opened by now
   byId("live").hidden = !server.takes_streams;
   if (server.mode === "lambda") {
     byId("lead").textContent =
