@@ -130,6 +130,15 @@ def test_pauses_are_those_between_words_also_across_segments() -> None:
     assert pauses_of([]) == []
 
 
+def test_a_pause_is_the_same_wherever_in_the_recording_it_is() -> None:
+    found = set()
+    for minute in range(600):
+        start = 60.1 * minute
+        first = Word("one", start, start + 0.3, 1.0)
+        found.add(pauses_of([first, Word("two", start + 0.3 + 0.12, start + 0.6, 1.0)])[0])
+    assert found == {0.08}, "an edge between two of the restorer's lengths of pause"
+
+
 @given(segments=transcripts(), numbers=st.booleans())
 @settings(deadline=None)
 def test_pieces_say_what_the_whole_says(small: NeuralRestorer, segments: tuple[Segment, ...], numbers: bool) -> None:
@@ -234,6 +243,17 @@ class TestWhileItIsSpoken:
         first = segment(*finish(spoken(["what", "is", "your", "name"])))
         second = segment(*finish(spoken(["my", "name", "is", "john"], start=9.0)))
         assert (first.text, second.text[:2]) == ("What is your name?", "My")
+
+    def test_speech_that_was_cut_in_mid_sentence_is_given_no_end(self, english: NeuralRestorer) -> None:
+        words = ["what", "is", "your", "name"]
+        ended, paused, cut = (segment(*Continued(english)(spoken(words), pause)).text for pause in (None, 0.9, 0.1))
+        assert ended == paused == "What is your name?"
+        assert cut == "What is your name"
+        finish = Continued(english)
+        begun = segment(*finish(spoken(["he", "said", "that", "he", "would", "come", "to", "the"]), 0.0))
+        rest = segment(*finish(spoken(["house", "in", "the", "morning"], start=4.0)))
+        assert not begun.text.endswith(".")
+        assert rest.text.startswith("house"), "what was not ended goes on small"
 
     @given(pieces=st.lists(st.lists(plain_word, max_size=40), max_size=5))
     @settings(deadline=None)

@@ -79,6 +79,15 @@ def test_what_fits_is_one_window() -> None:
         assert len(planned(hiss(25 * rate + 1), rate, detector=detector)) == 2
 
 
+def test_a_window_says_whether_speech_goes_on_after_it() -> None:
+    said = hiss(60 * SLOW)
+    said[40 * SLOW : 50 * SLOW] = 0
+    *first, last = planned(said, SLOW, detector=Loud())
+    assert len(first) >= 2
+    assert [window.goes_on for window in first] == [True] * (len(first) - 1) + [False]
+    assert not last.goes_on
+
+
 def test_a_short_recording_is_a_window_whatever_it_holds() -> None:
     (window,) = planned(np.zeros(25 * SLOW, np.float32), SLOW, detector=Loud())
     assert (window.start, window.end) == (0, 25 * SLOW)

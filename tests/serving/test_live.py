@@ -55,6 +55,21 @@ def test_partials_grow_until_a_final_replaces_them(talk: Array) -> None:
     assert all(word.start == one.start and word.end == one.end for one in found for word in one.words)
 
 
+def test_only_where_speech_was_cut_is_the_pause_told(talk: Array) -> None:
+    told: list[float | None] = []
+
+    def finish(words: tuple[Word, ...], pause: float | None) -> tuple[Word, ...]:
+        told.append(pause)
+        return words
+
+    def heard(clip: Waveform) -> Transcript:
+        word = Word("word", 0.0, clip.duration - 0.125, 0.5)
+        return Transcript((Segment(0.0, clip.duration, (word,)),), SourceInfo("array", RATE, 1, clip.duration), "none")
+
+    list(captions(_blocks(talk), _plan(), heard, rate=RATE, finish=finish))
+    assert told == [pytest.approx(0.25), None], "the cut is in the middle of the pause"
+
+
 class _Clock:
     """Time that passes only where somebody is said to work, or to speak."""
 

@@ -19,6 +19,9 @@ from auricle.transcript import Segment, Word
 
 _SPACE_SECONDS = 0.04
 """Words that run into each other are this far apart: a CTC network needs a frame for the space between them."""
+_DIGITS = 3  # milliseconds: the last bits of a time that was added to another must not choose a mark
+_END_SECONDS = 0.4
+"""Where speech was cut, a shorter pause than this ends no sentence: most of those within one are shorter."""
 
 
 def restored(segments: Sequence[Segment], restorer: Restorer, *, numbers: bool = True) -> tuple[Segment, ...]:
@@ -66,7 +69,7 @@ def restored_stream(
 class Continued:
     """Makes pieces of one speech readable while it is spoken: each knows what was said before, and not what follows.
 
-    So a piece that ends within a sentence is given an end. Not for several threads.
+    So a piece is given an end, unless its last pause is known to be a short one. Not for several threads.
     """
 
     def __init__(self, restorer: WindowedRestorer, *, numbers: bool = True) -> None:
@@ -74,21 +77,30 @@ class Continued:
         self._before: list[Word] = []
         self._begins = True
 
-    def __call__(self, words: Sequence[Word]) -> tuple[Word, ...]:
-        """Return the next words with what is `written` of them."""
+    def __call__(self, words: Sequence[Word], pause: float | None = None) -> tuple[Word, ...]:
+        """Return the next words with what is `written` of them.
+
+        `pause` is the silence after the last one, in seconds, where speech goes on that had to be cut; None is an end.
+        """
         if not words:
             return ()
         first, *rest = _restore([*self._before, *words], self._restorer)[len(self._before) :]
         if self._begins and first.text[:1].islower():  # what was shown as an end stays one
             first = replace(first, text=_capital(first.text))
+        written = [first, *rest]
+        if pause is not None and pause < _END_SECONDS and written[-1].mark in SENTENCE_ENDS:
+            written[-1] = replace(written[-1], mark="")
         self._before = [*self._before, *words][-self._restorer.context - 1 :]
-        self._begins = (rest or [first])[-1].mark in SENTENCE_ENDS
-        return _with_written(words, [first, *rest], self._numbers)
+        self._begins = written[-1].mark in SENTENCE_ENDS
+        return _with_written(words, written, self._numbers)
 
 
 def pauses_of(words: Sequence[Word]) -> Pauses:
-    """Return the seconds of silence after each word, less what parts any two; after the last one nobody knows."""
-    gaps = (after.start - before.end - _SPACE_SECONDS for before, after in pairwise(words))
+    """Return the silence after each word, in whole milliseconds, less what parts any two; after the last, nobody knows.
+
+    The values are seconds.
+    """
+    gaps = (round(after.start - before.end - _SPACE_SECONDS, _DIGITS) for before, after in pairwise(words))
     return [*(max(0.0, gap) for gap in gaps), *([None] if words else [])]
 
 

@@ -27,10 +27,14 @@ _SILENCE_POWER = 1e-7  # 70 dB below full scale: below it, no pause is quieter t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """A stretch of a recording that is to be recognised: its samples, and the place of the first of them."""
+    """A stretch of a recording that is to be recognised: its samples, and the place of the first of them.
+
+    `goes_on` where it was cut because it was long enough, and not because nobody spoke.
+    """
 
     start: int
     samples: Array
+    goes_on: bool = False
 
     @property
     def end(self) -> int:
@@ -144,7 +148,7 @@ class Plan:
                 del self._stretches[0]
             elif complete or stretch.last - stretch.start >= self._longest + self._shortest:
                 cut = self._cut(stretch)
-                yield self._window(stretch.start, cut)
+                yield self._window(stretch.start, cut, goes_on=True)
                 stretch.start = cut
             else:
                 break
@@ -152,8 +156,8 @@ class Plan:
         if needed > self._origin:
             self._held, self._origin = self._held[needed - self._origin :].copy(), needed
 
-    def _window(self, start: int, end: int) -> Window:
-        return Window(start, self._held[start - self._origin : end - self._origin].copy())
+    def _window(self, start: int, end: int, *, goes_on: bool = False) -> Window:
+        return Window(start, self._held[start - self._origin : end - self._origin].copy(), goes_on)
 
     def _cut(self, stretch: _Stretch) -> int:
         latest = min(stretch.start + self._longest, stretch.last - self._shortest)

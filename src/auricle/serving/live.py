@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,8 @@ NAME = "the stream"
 """What messages call what is being sent."""
 BLOCK_SECONDS = 0.5
 """How much has to be new before the growing window is recognised again."""
+Finish: TypeAlias = Callable[[tuple[Word, ...], float | None], tuple[Word, ...]]
+"""What is done to the words of a final caption; see `captions`."""
 _MOST_WAITING_BYTES = 1 << 20  # half a minute of PCM at 16 kHz
 
 
@@ -67,13 +69,14 @@ def captions(
     recognise: Callable[[Waveform], Transcript],
     *,
     rate: int,
-    finish: Callable[[tuple[Word, ...]], tuple[Word, ...]] = tuple,
+    finish: Finish = lambda words, pause: words,
     is_behind: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Caption]:
     """Yield captions of what comes in `blocks` at `rate` Hz; those that are final, joined, are the whole of it.
 
-    `finish` makes the words of each final one readable; what may still change is shown as it is recognised.
+    `finish` makes the words of each final one readable; what may still change is shown as it is recognised. Where a
+    window was cut while somebody spoke, it is told how long the pause is in whose middle the cut is, else None.
     Partial ones are left out while more is waiting already (`is_behind`), and for as long as the last one took: a slow
     machine then gives fewer of them, and spends half its time on them at most.
     """
@@ -99,14 +102,15 @@ def captions(
 def _final(
     window: Window,
     recognise: Callable[[Waveform], Transcript],
-    finish: Callable[[tuple[Word, ...]], tuple[Word, ...]],
+    finish: Finish,
     rate: int,
     shown: str,
 ) -> Iterator[Caption]:
     """Yield the caption of a complete window, unless it has no words and there are none on the screen to take away."""
     caption = _caption(window, recognise, rate, is_final=True)
     if caption.words or shown:
-        yield replace(caption, words=finish(caption.words))
+        pause = 2 * (caption.end - caption.words[-1].end) if window.goes_on and caption.words else None
+        yield replace(caption, words=finish(caption.words, pause))
 
 
 def _caption(window: Window, recognise: Callable[[Waveform], Transcript], rate: int, *, is_final: bool) -> Caption:

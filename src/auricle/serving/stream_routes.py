@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -22,11 +22,10 @@ from auricle.serving.desk import Desk
 from auricle.serving.forms import check_language, hot_words_of
 from auricle.serving.gate import STREAM
 from auricle.serving.keys import PROTOCOL
-from auricle.serving.live import BLOCK_SECONDS, Inlet, captions, open_stream
+from auricle.serving.live import BLOCK_SECONDS, Finish, Inlet, captions, open_stream
 from auricle.serving.logs import logger
 from auricle.serving.problems import Problem, hang_up, internal_error, unreadable
 from auricle.serving.settings import Settings
-from auricle.transcript import Word
 
 MESSAGE_BYTES = 1 << 20
 """The largest message that is read."""
@@ -170,9 +169,11 @@ class _Stream:
             raise WebSocketDisconnect from None
 
 
-def _finish(start: Start, restorer: WindowedRestorer | None) -> Callable[[tuple[Word, ...]], tuple[Word, ...]]:
+def _finish(start: Start, restorer: WindowedRestorer | None) -> Finish:
     """Return what is done to the words of a final caption."""
-    return tuple if start.plain or restorer is None else Continued(restorer, numbers=start.numbers)
+    if start.plain or restorer is None:
+        return lambda words, pause: words
+    return Continued(restorer, numbers=start.numbers)
 
 
 def _start_of(message: Any) -> Start:
