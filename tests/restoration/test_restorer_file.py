@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,23 @@ def test_what_is_written_is_read_again(model: RestorerModel, tmp_path: Path) -> 
     assert [entry.name for entry in path.parent.iterdir()] == ["small.restorer"]
 
 
+def test_kinds_of_words_are_kept_and_older_readers_know_that_there_are_some(
+    model: RestorerModel, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.restorer"
+    knowing = replace(model, kinds={"mary": 1, "the": 4, "anne": 1, "mother": 3})
+    write_restorer(knowing, path)
+    assert read_restorer(path).kinds == knowing.kinds
+    assert (knowing.describe()["schema"], model.describe()["schema"]) == (2, 1)
+    assert knowing.describe()["kinds"] == {"lower": "the", "name": "anne mary", "sometimes": "mother"}
+    assert "kinds" not in model.describe()
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"schema": 2}, "schema 2 is not known"),
+        ({"schema": 3}, "schema 3 is not known"),
+        ({"kinds": {"odd": "word"}}, "is not that of a restorer"),
         ({"network": b"other"}, "checksum"),
         ({"marks": [".", ","]}, "its marks are others"),
         ({"biases": [0.0]}, "its marks are others"),

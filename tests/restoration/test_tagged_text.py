@@ -13,9 +13,10 @@ from passage import ALICE
 
 from auricle.alphabet import ENGLISH
 from auricle.language.printed import Printed, take_apart
+from auricle.restoration.features import KINDS, word_rows
 from auricle.restoration.types import CASES, MARKS
 from auricle.training.restoration.augment import Example, Vocabulary, draw_pauses, with_errors
-from auricle.training.restoration.corpus import UNKNOWN_CASE, case_of, choose, find_lexicon, tag
+from auricle.training.restoration.corpus import UNKNOWN_CASE, case_of, choose, find_kinds, find_lexicon, tag
 
 
 def printed(*paragraphs: str) -> list[Printed]:
@@ -109,6 +110,40 @@ def test_joined_words_are_one_word_of_the_vocabulary() -> None:
     assert number == VOCABULARY.joined(2, 5) >= len(WORDS)
     single = Vocabulary(["thecat"], np.array([1]), rows=256).rows_of(np.array([0]))
     assert np.array_equal(VOCABULARY.rows_of(np.array([number])), single)
+
+
+def test_kinds_are_how_books_write_a_word_within_sentences() -> None:
+    once = "Then people saw Mary and Rose, and a mother of two. He said that Mother rose. The end? he cried."
+    kinds = find_kinds(printed(*[once] * 10, "He saw Anne."))
+    named = {word: KINDS[kind] for word, kind in kinds.items()}
+    assert named["mary"] == "name"
+    assert (named["rose"], named["mother"]) == ("mostly", "mostly")
+    assert (named["saw"], named["and"]) == ("lower", "lower")
+    assert not {"then", "the", "he", "anne"} & set(named), "it begins sentences only, or is too rare to say"
+
+
+def test_the_kind_of_a_word_takes_the_place_of_its_first_letters() -> None:
+    kinds = {"mary": KINDS.index("name"), "the": KINDS.index("lower")}
+    plain, knowing = word_rows(WORDS, 256), word_rows(WORDS, 256, kinds)
+    assert (plain != knowing).any(axis=0).tolist() == [False, False, True, False, False, False]
+    assert len(set(knowing[:, 2].tolist())) == 3, "name, lower and unknown"
+    assert knowing[WORDS.index("cat"), 2] == knowing[WORDS.index("cart"), 2]
+
+
+def test_rare_words_are_forgotten_throughout_an_example_and_keep_their_endings() -> None:
+    counts = np.array([1000, 1000, 1000, 1000, 5, 5, 5])
+    vocabulary = Vocabulary(WORDS, counts, 4096, {"mary": KINDS.index("name"), "cat": KINDS.index("lower")})
+    ids = np.array([0, 4, 5, 6, 4, 0])
+    known = vocabulary.rows_of(ids)
+    random = np.random.default_rng(0)
+    assert np.array_equal(vocabulary.partly_forgotten(ids, 0.0, random), known)
+    forgotten = vocabulary.partly_forgotten(ids, 1.0, random)
+    assert (forgotten == known).all(axis=1).tolist() == [True, False, False, False, False, True]
+    assert np.array_equal(forgotten[1], forgotten[4]), "the same word twice"
+    assert np.array_equal(forgotten[:, 3:], known[:, 3:])
+    assert len(set(forgotten[1:4, 2].tolist())) == 1, "of no known kind"
+    joined = vocabulary.joined(4, 5)
+    assert vocabulary.partly_forgotten(np.array([joined]), 1.0, random).shape == (1, 6)
 
 
 def test_a_misheard_word_is_mostly_a_letter_away() -> None:

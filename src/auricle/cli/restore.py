@@ -17,7 +17,6 @@ from auricle.errors import MissingExtraError, RestorationError
 if TYPE_CHECKING:
     from auricle.language.printed import Printed
     from auricle.training.restoration.corpus import Chosen
-    from auricle.training.restoration.loop import Progress
     from auricle.training.restoration.recipe import RestorerRecipe
 
 restore_app = typer.Typer(no_args_is_help=True, help="Capitals, punctuation and numbers for plain words.")
@@ -53,6 +52,14 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     ),
     exclude: Exclude = None,
     exclude_hashes: ExcludeHashes = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A text whose dev part is used instead, while all of TEXT is trained on: where TEXT is known to have "
+            "no author of FILE's held-out parts.",
+        ),
+    ] = None,
     max_time: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0.01, help="Processor time that the run ends within.")
     ] = None,
@@ -78,24 +85,43 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     torch.set_num_threads(threads)
     with Bar("reading") as bar:
         chosen = corpus.choose(
-            texts, exclude=exclude or [], exclude_hashes=exclude_hashes, wanted=("train", "dev"), tell=bar.tell
+            texts,
+            exclude=exclude or [],
+            exclude_hashes=exclude_hashes,
+            wanted=("train", "dev"),
+            whole=held_out is not None,
+            tell=bar.tell,
         )
+        if held_out is not None:
+            chosen = replace(chosen, dev=corpus.choose([held_out], wanted=("dev",)).dev)
         stored = corpus.find_lexicon(chosen.train)
+        kinds = corpus.find_kinds(chosen.train) if chosen_recipe.kinds else {}
         text = corpus.tag(chosen.train, stored)
+        card = _card(chosen_recipe, chosen, texts, held_out)
+        dev = chosen.dev
+        del chosen  # the words of a library as they were printed are no longer needed
         network, end = loop.fit(
             text,
             chosen_recipe,
+            kinds=kinds,
             max_minutes=max_time,
             tell=lambda progress: bar.tell(progress.share, f"step {progress.step}, loss {progress.loss:.3f}"),
         )
-    card = _card(chosen_recipe, chosen, texts, end)
+    card = {**card, "words_read": end.words, "steps": end.step}
     created = datetime.now(UTC).isoformat(timespec="seconds")
     model = export.to_model(
-        network, chosen_recipe, name=output.stem, version=_VERSION, created=created, stored=stored, card=card
+        network,
+        chosen_recipe,
+        name=output.stem,
+        version=_VERSION,
+        created=created,
+        stored=stored,
+        card=card,
+        kinds=kinds,
     )
-    if chosen.dev:
-        biases = tune_biases(NeuralRestorer(model), chosen.dev)
-        measured = evaluate(chosen.dev, NeuralRestorer(replace(model, biases=biases)))
+    if dev:
+        biases = tune_biases(NeuralRestorer(model), dev)
+        measured = evaluate(dev, NeuralRestorer(replace(model, biases=biases)))
         scores = {mark: round(one.value, 4) for mark, one in (*measured.marks.items(), ("capitals", measured.capitals))}
         model = replace(model, biases=biases, card={**card, "dev_f1": scores})
     content = to_bytes(model)
@@ -103,10 +129,9 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     typer.echo(
         f"{'trained on':<12}{len(text.ids):,} words, {end.words:,} read in {end.step:,} steps, loss {end.loss:.3f}"
     )
-    typer.echo(
-        f"{'left out':<12}{chosen.unusable:,} paragraphs with digits or in capitals, {chosen.excluded:,} excluded"
-    )
-    if chosen.dev:
+    unusable, excluded = card["unusable"], card["excluded"]
+    typer.echo(f"{'left out':<12}{unusable:,} paragraphs with digits or in capitals, {excluded:,} excluded")
+    if dev:
         typer.echo(f"{'dev F1':<12}" + ", ".join(f"{mark} {value:.3f}" for mark, value in scores.items()))
     typer.echo(
         f"{output}: {len(content) / 1e6:.2f} MB, {network.parameter_count:,} weights, {len(stored):,} stored forms"
@@ -175,17 +200,18 @@ def _restorer(path: Path | None, baseline: str | None, chosen: Chosen) -> Any:
     return Bigrams(chosen.train) if baseline else NeuralRestorer(find_restorer(path))
 
 
-def _card(recipe: RestorerRecipe, chosen: Chosen, texts: list[Path], end: Progress) -> dict[str, Any]:
+def _card(recipe: RestorerRecipe, chosen: Chosen, texts: list[Path], held_out: Path | None) -> dict[str, Any]:
     from auricle.language.printed import BLOCK, MARGIN
 
     return {
         "data": f"{len(chosen.train):,} printed paragraphs of {', '.join(path.name for path in texts)}",
-        "held_out": f"blocks of {BLOCK} paragraphs chosen by hash, {MARGIN} on either side unused: dev "
+        "held_out": f"dev {len(chosen.dev):,} paragraphs and the test part, of {held_out.name}"
+        if held_out
+        else f"blocks of {BLOCK} paragraphs chosen by hash, {MARGIN} on either side unused: dev "
         f"{len(chosen.dev):,}; texts name no authors, so one may be on both sides",
         "excluded": chosen.excluded,
+        "unusable": chosen.unusable,
         "licences": "the text's own: see where it comes from",
-        "words_read": end.words,
-        "steps": end.step,
         "recipe": recipe.to_dict(),
         "pauses": "drawn at random to suit the marks, not measured on speech",
         "known_failures": "quotation marks, brackets and apostrophes at words' ends are never written; names that are "

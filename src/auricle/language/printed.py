@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def take_apart(paragraph: str) -> Printed | None:
     forms, marks = [], []
     for place, (match, end) in enumerate(zip(matches, ends, strict=True)):
         follows = matches[place + 1][0] if place + 1 < len(matches) else "A"
-        form = _plain_letters(match[0])
+        form = sys.intern(_plain_letters(match[0]))  # a library's words would fill gigabytes
         forms.append(form.capitalize() if form in _SPELLED_TITLES and follows[0].isupper() else form)
         between = text[match.end() : end]
         marks.append("" if between == " " else _mark(between, follows, match[0]))

@@ -1,4 +1,4 @@
-"""What a restorer is on disk: one `.restorer` zip of `restorer.json` (schema 1) and `restorer.onnx`. Data, no code."""
+"""What a restorer is on disk: a `.restorer` zip of `restorer.json` (schema 1 or 2) and `restorer.onnx`. No code."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from auricle.errors import RestorationError
+from auricle.restoration.features import KINDS
 from auricle.restoration.types import MARKS
 
-SCHEMA = 1
+SCHEMA = 2
+"""Schema 1 had no `kinds`; a file without them is still written as one."""
+_SCHEMAS = (1, SCHEMA)
 _DESCRIPTION, _GRAPH = "restorer.json", "restorer.onnx"
 _LARGEST = 256 << 20  # bytes, unpacked
 _EMBEDDED = resources.files("auricle") / "models"
@@ -30,7 +33,7 @@ class RestorerModel:
     `rows` is the size of the table that words are hashed into, `context` how many words on either side can change what
     is said of a word. `biases` [8] are added to the scores of MARKS. `stored` maps words to forms of their own. `graph`
     is the ONNX network: input `rows [T, 6]` int32, output `scores [T, 12]`, of MARKS and then of CASES. `card` says
-    what it was trained on, how, and how well it does.
+    what it was trained on, how, and how well it does. `kinds` has for known words their place in `features.KINDS`.
     """
 
     name: str
@@ -42,11 +45,15 @@ class RestorerModel:
     stored: Mapping[str, str]
     graph: bytes = field(repr=False)
     card: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def describe(self) -> dict[str, Any]:
         """Return `restorer.json` as plain values."""
+        of_kind: dict[str, list[str]] = {KINDS[kind]: [] for kind in self.kinds.values()}
+        for word in sorted(self.kinds):
+            of_kind[KINDS[self.kinds[word]]].append(word)
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA if self.kinds else 1,
             "name": self.name,
             "version": self.version,
             "created": self.created,
@@ -57,6 +64,7 @@ class RestorerModel:
             "stored": dict(sorted(self.stored.items())),
             "card": dict(self.card),
             "graph": hashlib.sha256(self.graph).hexdigest(),
+            **({"kinds": {kind: " ".join(words) for kind, words in sorted(of_kind.items())}} if self.kinds else {}),
         }
 
 
@@ -110,9 +118,9 @@ def write_restorer(model: RestorerModel, path: str | Path) -> None:
 
 def _model(description: Any, graph: bytes, path: Path) -> RestorerModel:
     schema = description.get("schema") if isinstance(description, dict) else None
-    if schema != SCHEMA:
+    if schema not in _SCHEMAS:
         raise RestorationError(
-            f"{path}: restorer schema {schema!r} is not known to this auricle (it reads {SCHEMA}): update auricle."
+            f"{path}: restorer schema {schema!r} is not known to this auricle (it reads 1 to {SCHEMA}): update auricle."
         )
     if hashlib.sha256(graph).hexdigest() != description.get("graph"):
         raise RestorationError(f"{path}: the network does not match its checksum: the file is damaged, get it again.")
@@ -129,6 +137,11 @@ def _model(description: Any, graph: bytes, path: Path) -> RestorerModel:
             stored={str(word): str(form) for word, form in description["stored"].items()},
             graph=graph,
             card=dict(description["card"]),
+            kinds={
+                word: KINDS.index(kind)
+                for kind, words in description.get("kinds", {}).items()
+                for word in words.split()
+            },
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RestorationError(f"{path}: {_DESCRIPTION} is not that of a restorer ({error}).") from error

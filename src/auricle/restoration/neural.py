@@ -85,7 +85,7 @@ class NeuralRestorer:
 
     def _window_scores(self, words: Sequence[str], pauses: Pauses | None, first: int, last: int) -> Scores:
         begin, end = max(first - self.model.context, 0), min(last + self.model.context, len(words))
-        rows = word_rows(words[begin:end], self.model.rows)
+        rows = word_rows(words[begin:end], self.model.rows, self.model.kinds)
         rows[:, -1] = pause_rows(None if pauses is None else pauses[begin:end], end - begin)
         (scores,) = self._session.run(["scores"], {"rows": rows})
         kept: Scores = scores[first - begin : last - begin]

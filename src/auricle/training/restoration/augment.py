@@ -8,19 +8,20 @@ quarter of them are heard, and short.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auricle.restoration.features import word_rows
+from auricle.restoration.features import forget, word_rows
 from auricle.restoration.types import CASES, MARKS, SENTENCE_ENDS
 from auricle.training.restoration.corpus import UNKNOWN_CASE
 
 Ints = NDArray[np.int64]
 
 _NEIGHBOURS = 4
+_RARE = 30  # times that a word is seen in the whole text; a rarer one may be forgotten
 # Median seconds of silence, its spread as a factor's logarithm, and how often there is none to speak of.
 _PAUSES = {
     "": (0.07, 0.5, 0.77),
@@ -40,25 +41,31 @@ _SUBSTITUTED, _DROPPED = 0.6, 0.85  # bounds of the kinds of error; the rest is 
 
 @dataclass
 class Example:
-    """Words in a row, each a number of the vocabulary, with their marks, cases and, where known, pauses (seconds)."""
+    """Words in a row, each a number of the vocabulary, with their marks, cases and, where known, pauses (seconds).
+
+    `rows` are their rows of the table where these are not simply the vocabulary's.
+    """
 
     ids: Ints
     marks: Ints
     cases: Ints
     pauses: NDArray[np.float64] | None = None
+    rows: NDArray[np.int32] | None = None
 
 
 class Vocabulary:
     """Words by number, their rows in the network's table, and for each some that differ from it by one letter.
 
-    It grows: joined words are words too.
+    It grows: joined words are words too. `kinds` are those of `features.word_rows`.
     """
 
-    def __init__(self, words: Sequence[str], counts: Ints, rows: int) -> None:
+    def __init__(self, words: Sequence[str], counts: Ints, rows: int, kinds: Mapping[str, int] | None = None) -> None:
         self._words = list(words)
+        self._kinds = kinds
+        self._rare = counts < _RARE
         self._numbers = {word: number for number, word in enumerate(words)}
         self._rows = rows
-        self._table = word_rows(words, rows)
+        self._table = word_rows(words, rows, kinds)
         self._size = len(words)
         self._likely = np.repeat(np.arange(len(words)), np.minimum(counts, 200))
         self._near = _one_letter_apart(words, counts)
@@ -66,6 +73,18 @@ class Vocabulary:
     def rows_of(self, ids: Ints) -> NDArray[np.int32]:
         """Return the rows [n, 6] of words."""
         return self._table[ids]
+
+    def partly_forgotten(self, ids: Ints, share: float, random: np.random.Generator) -> NDArray[np.int32]:
+        """Return the rows [n, 6] of words, `share` of the rare ones as if nobody had seen them, each throughout.
+
+        Training has seen every word of its text, and so would never learn what to make of a name that is new.
+        """
+        found = self._table[ids]
+        rare = ids[ids < self._size]
+        rare = np.unique(rare[self._rare[rare]])
+        for number in rare[random.random(len(rare)) < share].tolist():
+            found[ids == number] = forget(self._table[number][None], self._rows, random)
+        return found
 
     def misheard(self, number: int, random: np.random.Generator) -> int:
         """Return another word, one letter away where there is such a one."""
@@ -80,7 +99,7 @@ class Vocabulary:
             self._words.append(word)
             if number == len(self._table):
                 self._table = np.concatenate([self._table, np.zeros((number, self._table.shape[1]), np.int32)])
-            self._table[number] = word_rows([word], self._rows)[0]
+            self._table[number] = word_rows([word], self._rows, self._kinds)[0]
         return number
 
 

@@ -15,12 +15,15 @@ from auricle.alphabet import ENGLISH
 from auricle.language.corpus import make_corpus
 from auricle.language.overlap import overlaps, overlaps_hashes, read_hashes
 from auricle.language.printed import Printed, parts, read_paragraphs, take_apart
-from auricle.restoration.types import CASES, MARKS
+from auricle.restoration.features import KINDS
+from auricle.restoration.types import CASES, MARKS, SENTENCE_ENDS
 
 UNKNOWN_CASE = -1
 """A word that is printed in a way which says nothing of how to write it: emphasis in capitals, or a misprint."""
 _LOWER, _CAPITAL, _UPPER, _STORED = range(len(CASES))
 _MIN_STORED = 3  # times that an odd form has to be seen before it is believed
+_MIN_CAPITAL, _MIN_LOWER = 3, 8  # times that a word has to be seen within sentences before its kind is believed
+_SHARES = ((0.9, "name"), (0.5, "mostly"), (0.1, "sometimes"), (0.0, "lower"))  # of capitals, at least
 _IN_CAPITALS = re.compile(r"[IVXLCDM]+|[^AEIOUY]+")
 
 
@@ -59,12 +62,13 @@ def choose(
     exclude: Iterable[Path] = (),
     exclude_hashes: Path | None = None,
     wanted: Sequence[str] = ("train", "dev", "test"),
+    whole: bool = False,
     tell: Callable[[float], None] = lambda share: None,
 ) -> Chosen:
     """Read texts, take their paragraphs apart, leave out what shares eight words in a row with `exclude`.
 
     `exclude` are texts or manifests' texts, `exclude_hashes` a file that `language.overlap` reads. Only `wanted` parts
-    are looked at. Raises LanguageModelError naming a file.
+    are looked at. With `whole` every paragraph is of train. Raises LanguageModelError naming a file.
     """
     hashes = read_hashes(exclude_hashes) if exclude_hashes else None
     unwanted = [[" ".join(printed.words)] for path in exclude for printed in _all(read_paragraphs(path))]
@@ -72,7 +76,8 @@ def choose(
     unusable = 0
     for path in texts:
         paragraphs = list(read_paragraphs(path))
-        for place, (paragraph, part) in enumerate(zip(paragraphs, parts(paragraphs), strict=True)):
+        of_part = ["train"] * len(paragraphs) if whole else parts(paragraphs)
+        for place, (paragraph, part) in enumerate(zip(paragraphs, of_part, strict=True)):
             if place % 1000 == 0:
                 tell(place / len(paragraphs))
             if part not in wanted:
@@ -116,6 +121,25 @@ def find_lexicon(printed: Iterable[Printed]) -> dict[str, str]:
         for form, count in usual
         if 2 * count > seen[form.lower()] and (not form.isupper() or _IN_CAPITALS.fullmatch(form))
     }
+
+
+def find_kinds(printed: Iterable[Printed]) -> dict[str, int]:
+    """Return the place in KINDS of each word that is often enough within a sentence to know it.
+
+    What begins a sentence, or stands after a question or exclamation mark, says nothing of its word.
+    """
+    capital, lower = Counter[str](), Counter[str]()
+    for one in printed:
+        for mark, form in zip(one.marks, one.forms[1:], strict=False):
+            if mark not in SENTENCE_ENDS:
+                (lower if form.islower() else capital)[form.lower()] += 1
+    kinds = {}
+    for word in {*capital, *lower}:
+        times = capital[word] + lower[word]
+        kind = next(kind for share, kind in _SHARES if capital[word] >= share * times)
+        if times >= (_MIN_LOWER if kind == "lower" else _MIN_CAPITAL):
+            kinds[word] = KINDS.index(kind)
+    return kinds
 
 
 def tag(printed: Iterable[Printed], lexicon: dict[str, str]) -> TaggedText:

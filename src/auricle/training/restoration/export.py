@@ -101,6 +101,7 @@ def to_model(
     created: str,
     stored: Mapping[str, str],
     card: Mapping[str, Any] | None = None,
+    kinds: Mapping[str, int] | None = None,
 ) -> RestorerModel:
     """Return the restorer of a network, its weights rounded to float16. Raises TrainingError without parity."""
     with torch.no_grad():
@@ -117,6 +118,7 @@ def to_model(
         stored=dict(stored),
         graph=to_onnx(network),
         card=dict(card or {}),
+        kinds=dict(kinds or {}),
     )
     check_parity(network, model)
     return model
@@ -130,14 +132,16 @@ def check_parity(network: RestorerNetwork, model: RestorerModel) -> float:
         words = ["".join(map(chr, random.integers(97, 123, random.integers(1, 9)))) for _ in range(length)]
         pauses = np.where(random.random(length) < 0.5, np.nan, random.random(length)).tolist()
         ours = NeuralRestorer(model).scores(words, pauses)
-        worst = max(worst, float(np.abs(ours - _torch_scores(network, words, pauses)).max()))
+        worst = max(worst, float(np.abs(ours - _torch_scores(network, model, words, pauses)).max()))
     if not worst <= PARITY:
         raise TrainingError(f"export refused: ONNX Runtime and PyTorch differ by {worst:.2g}, more than {PARITY:g}.")
     return worst
 
 
-def _torch_scores(network: RestorerNetwork, words: Sequence[str], pauses: Sequence[float]) -> NDArray[np.float32]:
-    rows = word_rows(words, network.table.num_embeddings)
+def _torch_scores(
+    network: RestorerNetwork, model: RestorerModel, words: Sequence[str], pauses: Sequence[float]
+) -> NDArray[np.float32]:
+    rows = word_rows(words, network.table.num_embeddings, model.kinds)
     rows[:, -1] = pause_rows(pauses, len(words))
     with torch.inference_mode():
         logits = network.eval()(torch.from_numpy(rows)[None], torch.ones(1, len(words), 1))[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,12 +50,14 @@ def fit(
     text: TaggedText,
     recipe: RestorerRecipe,
     *,
+    kinds: Mapping[str, int] | None = None,
     max_minutes: float | None = None,
     clock: Callable[[], float] = time.process_time,
     tell: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[RestorerNetwork, Progress]:
     """Train a network on a text; return it with averaged weights, ready to evaluate, and where the run ended.
 
+    `kinds` are those of `features.word_rows`; without them the network reads words' first letters instead.
     The schedule ends after the recipe's epochs or after `max_minutes` of the `clock` (seconds; by default this
     process's own, so that what else runs on the machine does not bend the schedule), whichever is sooner. Raises
     TrainingError for a text shorter than an example.
@@ -65,8 +67,10 @@ def fit(
     torch.manual_seed(recipe.seed)
     network = RestorerNetwork(recipe).train()
     averaged = copy.deepcopy(network).requires_grad_(False).eval()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.peak_rate, weight_decay=recipe.weight_decay)
-    batches = _batches(text, recipe)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=recipe.peak_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+    batches = _batches(text, recipe, kinds)
     steps = math.ceil(recipe.epochs * len(text.ids) / (recipe.batch * recipe.window))
     begun, losses, words, share, step = clock(), list[float](), 0, 0.0, 0
     while share < 1:
@@ -95,7 +99,7 @@ def make_batch(examples: Sequence[Example], vocabulary: Vocabulary) -> Batch:
     marks, cases = np.full((2, size, longest), _IGNORED, np.int64)
     for number, example in enumerate(examples):
         length = len(example.ids)
-        rows[number, :length] = vocabulary.rows_of(example.ids)
+        rows[number, :length] = vocabulary.rows_of(example.ids) if example.rows is None else example.rows
         rows[number, :length, -1] = pause_rows(None if example.pauses is None else example.pauses.tolist(), length)
         mask[number, :length] = 1
         marks[number, :length] = example.marks
@@ -104,7 +108,8 @@ def make_batch(examples: Sequence[Example], vocabulary: Vocabulary) -> Batch:
 
 
 def _step(network: RestorerNetwork, optimiser: torch.optim.Optimizer, batch: Batch, recipe: RestorerRecipe) -> float:
-    logits = network(batch.rows, batch.mask).flatten(0, 1)
+    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+        logits = network(batch.rows, batch.mask).flatten(0, 1).float()
     of_marks, of_cases = logits[:, : len(MARKS)], logits[:, len(MARKS) :]
     loss = nn.functional.cross_entropy(of_marks, batch.marks.flatten(), ignore_index=_IGNORED)
     loss = loss + recipe.case_weight * nn.functional.cross_entropy(
@@ -117,10 +122,10 @@ def _step(network: RestorerNetwork, optimiser: torch.optim.Optimizer, batch: Bat
     return loss.item()
 
 
-def _batches(text: TaggedText, recipe: RestorerRecipe) -> Iterator[Batch]:
+def _batches(text: TaggedText, recipe: RestorerRecipe, kinds: Mapping[str, int] | None) -> Iterator[Batch]:
     """Yield batches for ever: in each epoch every word about once, in examples of random order and random cuts."""
     random = np.random.default_rng(recipe.seed)
-    vocabulary = Vocabulary(text.words, np.bincount(text.ids, minlength=len(text.words)), recipe.rows)
+    vocabulary = Vocabulary(text.words, np.bincount(text.ids, minlength=len(text.words)), recipe.rows, kinds)
     examples: list[Example] = []
     while True:
         first = int(random.integers(recipe.window))
@@ -148,6 +153,8 @@ def draw_example(
     example = Example(ids, marks, cases)
     if random.random() < recipe.with_errors:
         example = with_errors(example, recipe.most_errors * random.random(), vocabulary, random)
+    if recipe.forgotten:
+        example.rows = vocabulary.partly_forgotten(example.ids, recipe.forgotten, random)
     if random.random() < recipe.known_pauses:
         example.pauses = draw_pauses(example.marks, random)
         example.pauses[-1] = math.nan  # a transcript does not say what follows its last word

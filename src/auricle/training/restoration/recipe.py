@@ -49,6 +49,12 @@ class RestorerRecipe:
     """Part of the examples in which words are wrong, missing or joined, as a recogniser leaves them."""
     most_errors: Share = 0.15
     """The largest part of such an example's words; the part is drawn anew for each."""
+    forgotten: Share = 0.0
+    """Part of an example's rare words that are shown as if nobody had seen them, for the sake of names that are new."""
+    kinds: bool = False
+    """Whether the network is told how books write a word, in place of its first letters."""
+    bfloat16: bool = False
+    """Whether to multiply in bfloat16: about 1.6 times as fast where the processor has it, and slower elsewhere."""
     seed: Annotated[int, Field(ge=0)] = 1
 
     @property
