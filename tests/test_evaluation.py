@@ -1,6 +1,6 @@
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from auricle.evaluation import evaluate
 from auricle.manifest import Utterance
 from auricle.metrics import ErrorCounts
 from auricle.report import Failure
+from auricle.restoration import Written
 from auricle.transcript import Segment, Transcript, Word
 
 RATE = 16_000
@@ -72,6 +73,38 @@ def test_rows_are_in_order_whatever_order_was_recognised(tmp_path: Path) -> None
     assert report.wer.value == pytest.approx(2 / 6)
     assert (report.substitutions, report.deletions, report.insertions) == (1, 0, 1)
     assert report.model == "parrot 1.0"
+
+
+def test_readable_text_is_scored_where_the_reference_is_readable_and_words_stay_plain(tmp_path: Path) -> None:
+    class Shouting:
+        def restore(self, words: Sequence[str], pauses: object = None) -> list[Written]:
+            parrot.now += 50.0
+            return [
+                Written(word.capitalize(), "." if place + 1 == len(words) else "") for place, word in enumerate(words)
+            ]
+
+    parrot = Parrot({5: "he saw ann", 7: "he did so", 9: "twenty five"})
+    utterances = [
+        clip(tmp_path, "printed", 0.5, "He saw Ann."),
+        clip(tmp_path, "plain", 0.7, "he did so"),
+        clip(tmp_path, "figures", 0.9, "25?"),
+    ]
+    report = evaluate(utterances, parrot, restorer=Shouting(), clock=parrot.clock)
+    printed, plain, figures = report.rows
+    assert (printed.hypothesis, printed.words.errors) == ("he saw ann", 1), "the full stop is lower_case's own"
+    assert printed.readable is not None
+    assert printed.readable.text == "He Saw Ann."
+    assert plain.readable is None
+    assert figures.readable is not None
+    assert figures.readable.text == "25."
+    assert report.readable is not None
+    scores = report.readable.scores
+    assert scores["capitals"].precision == pytest.approx(2 / 3)
+    assert scores["capitals"].recall == 1.0
+    assert (scores["."].precision, scores["."].recall) == (0.5, 1.0)
+    assert (scores["?"].value, scores["numbers"].recall) == (0.0, 1.0)
+    assert report.recognition_seconds == pytest.approx(6.0)
+    assert evaluate(utterances, parrot).readable is None
 
 
 def test_recognition_is_timed_apart_from_everything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import auricle.recognizer
@@ -14,7 +15,8 @@ from auricle.errors import AudioError
 from auricle.manifest import Utterance
 from auricle.metrics import character_errors, word_errors
 from auricle.recognizer import LEAST_SECONDS
-from auricle.report import Failure, Report, Row
+from auricle.report import Failure, Report, Row, compare, is_readable
+from auricle.restoration import Restorer, restored
 from auricle.transcript import Transcript
 
 _CHUNK_CLIPS = 64
@@ -51,6 +53,7 @@ def evaluate(
     recognizer: Recognizer,
     *,
     normalise: Callable[[str], str] = lower_case,
+    restorer: Restorer | None = None,
     rate: int = 16_000,
     progress: Callable[[float], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
@@ -58,11 +61,12 @@ def evaluate(
     """Transcribe the utterances and compare with their texts.
 
     What is compared are the plain words, restored or not. References and hypotheses both go through `normalise` and
-    through nothing else. Audio is read at `rate` Hz, about ten minutes (or one longer clip) at a time, longest clips
-    first so that neighbours in a batch are alike. `progress` is called with the share that is done, up to 1. An
-    utterance without text, or whose audio cannot be read or is too short for the recognizer, is listed in
-    `Report.failures` and does not end the run; an empty text is a text, of a recording in which nobody speaks. Errors
-    of the recognizer pass through.
+    through nothing else. With a `restorer`, what it makes of the words is scored apart, and outside the time of
+    recognition, where the reference has marks, figures, or capitals among small letters. Audio is read at `rate` Hz,
+    about ten minutes (or one longer clip) at a time, longest clips first so that neighbours in a batch are alike.
+    `progress` is called with the share that is done, up to 1. An utterance without text, or whose audio cannot be read
+    or is too short for the recognizer, is listed in `Report.failures` and does not end the run; an empty text is a
+    text, of a recording in which nobody speaks. Errors of the recognizer pass through.
     """
     tell = progress or (lambda share: None)
     reading, recognition = _Stopwatch(clock), _Stopwatch(clock)
@@ -73,7 +77,8 @@ def evaluate(
         transcripts = _timed(recognizer.transcribe_many([waveform for _, waveform in chunk]), recognition)
         for (index, waveform), transcript in zip(chunk, transcripts, strict=True):
             model = transcript.model
-            rows[index] = _row(utterances[index], transcript, waveform.duration, normalise)
+            row = _row(utterances[index], transcript, waveform.duration, normalise)
+            rows[index] = _with_readable(row, utterances[index], transcript, restorer) if restorer else row
             tell((len(rows) + len(failures)) / len(utterances))
     tell(1.0)
     return Report(model, _in_order(rows), _in_order(failures), recognition.seconds, reading.seconds)
@@ -133,6 +138,14 @@ def _row(utterance: Utterance, transcript: Transcript, duration: float, normalis
         speaker=utterance.speaker,
         confidence=math.fsum(confidences) / len(confidences) if confidences else None,
     )
+
+
+def _with_readable(row: Row, utterance: Utterance, transcript: Transcript, restorer: Restorer) -> Row:
+    reference = utterance.text or ""
+    if not is_readable(reference):
+        return row
+    shown = replace(transcript, segments=restored(transcript.segments, restorer))
+    return replace(row, readable=compare(reference, shown.text))
 
 
 def _in_order(items: dict[int, _T]) -> tuple[_T, ...]:

@@ -50,6 +50,23 @@ def test_it_prints_what_the_report_says(shell: Run, toy_bundle: Path, clips: Pat
     assert "RTF 0.0" in speed
 
 
+def test_readable_text_is_scored_apart_where_the_texts_have_it(
+    auricle: Run, toy_bundle: Path, clips: Path, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "printed.jsonl"
+    text = "He might even have been made amiable himself."
+    manifest.write_text(json.dumps({"audio_filepath": str(clips / "austen-0930.flac"), "text": text}) + "\n")
+    result = auricle("evaluate", "-m", manifest, "--model", toy_bundle)
+    title, *rows = result.out[result.out.index("  readable text") :].splitlines()
+    assert title == "  readable text, 1 utterances"
+    assert rows[0].split()[:2] == [".", "F1"]
+    document = json.loads(auricle("evaluate", "-m", manifest, "--model", toy_bundle, "--json").out)
+    assert document["pooled"]["readable"]["utterances"] == 1
+    assert document["pooled"]["readable"]["scores"]["."]["count"] == 1
+    plain = auricle("evaluate", "-m", clips / "clips.jsonl", "--model", toy_bundle)
+    assert "readable" not in plain.out
+
+
 def test_several_manifests_are_scored_apart_and_pooled(
     auricle: Run, toy_bundle: Path, parts: list[Path], report: Report
 ) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from auricle.manifest import Utterance
     from auricle.metrics import Rate
     from auricle.recognizer import Recognizer
-    from auricle.report import Report
+    from auricle.report import ReadableScores, Report
 
 
 @app.command()
@@ -43,7 +43,8 @@ def evaluate(
 ) -> None:
     """Recognise the utterances of manifests and say how wrong the result is.
 
-    What is scored are the plain words. Both texts are compared as the model's alphabet would write them: for English
+    What is scored are the plain words; where the texts have punctuation, capitals or figures, readable text is scored
+    as well, apart. Both texts are compared as the model's alphabet would write them: for English
     without case, punctuation, accents and digits. Intervals are those of 95 % confidence. RTF is seconds of recognition
     per second of audio; reading the files is not in it. Utterances that cannot be scored are counted and reported, and
     the exit code is then 1.
@@ -74,7 +75,10 @@ def evaluate(
 
 def _reports(sets: dict[Path, list[Utterance]], recognizer: Recognizer) -> dict[Path, Report]:
     from auricle.evaluation import Plain, evaluate
+    from auricle.report import is_readable
 
+    texts = (utterance.text or "" for utterances in sets.values() for utterance in utterances)
+    restorer = recognizer.restorer if any(map(is_readable, texts)) else None
     every = sum(len(utterances) for utterances in sets.values())
     reports: dict[Path, Report] = {}
     done = 0
@@ -86,6 +90,7 @@ def _reports(sets: dict[Path, list[Utterance]], recognizer: Recognizer) -> dict[
                 utterances,
                 Plain(recognizer),
                 normalise=recognizer.bundle.alphabet.normalise,
+                restorer=restorer,
                 rate=recognizer.bundle.features.sample_rate,
                 progress=partial(_tell, bar, done / every, here / every),
             )
@@ -133,8 +138,20 @@ def _summary(title: str, report: Report) -> str:
             f"  audio  {_time(audio)} in {len(report.rows):,} utterances, {len(report.failures):,} skipped",
             f"  speed  RTF {speed:.4f}{faster}: recognised in {_time(report.recognition_seconds)}, "
             f"read in {_time(report.reading_seconds)}",
+            *(_readable(report.readable) if report.readable else []),
         ]
     )
+
+
+def _readable(readable: ReadableScores) -> list[str]:
+    return [
+        f"  readable text, {readable.utterances:,} utterances",
+        *(
+            f"    {name:<9}F1 {one.value:.3f}  (95 %: {one.low:.3f} to {one.high:.3f})  precision {one.precision:.3f}, "
+            f"recall {one.recall:.3f}, {one.count:,} in the texts"
+            for name, one in readable.scores.items()
+        ),
+    ]
 
 
 def _rate(rate: Rate) -> str:

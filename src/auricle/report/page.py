@@ -31,6 +31,7 @@ def report_html(report: Report, title: str) -> str:
         _confused(report.most_confused(_CONFUSED)),
         _groups("By speaker", "Speaker", report.by_speaker()) if any(row.speaker for row in report.rows) else "",
         _groups("By clip length", "Length", report.by_length()) if report.rows else "",
+        _readable(report),
         _failures(report),
     ]
     return template.substitute(title=escape(title), subtitle=subtitle, body="\n".join(filter(None, sections)))
@@ -67,6 +68,24 @@ def _errors_card(report: Report) -> str:
         f'<div class="keys">{keys}</div><div class="mix">{mix}</div>'
         f'<p class="soft">of {words.reference_length:,} words</p></div>'
     )
+
+
+def _readable(report: Report) -> str:
+    if not report.readable:
+        return ""
+    rows = (
+        f'<tr><td class="name">{escape(name)}</td><td class="number">{_number(one.value, 3)}</td>'
+        f'<td class="number soft">{_number(one.low, 3)} to {_number(one.high, 3)}</td>'
+        f'<td class="number wide">{_number(one.precision, 3)}</td><td class="number wide">{_number(one.recall, 3)}</td>'
+        f'<td class="number">{one.count:,}</td></tr>'
+        for name, one in report.readable.scores.items()
+    )
+    header = (
+        '<th></th><th class="number">F1</th><th class="number">95 %</th><th class="number wide">Precision</th>'
+        '<th class="number wide">Recall</th><th class="number">In the texts</th>'
+    )
+    note = "Not in the word error rate. Of the utterances whose texts have punctuation, capitals or figures"
+    return f'<h2>Readable text</h2><p class="soft">{note}: {report.readable.utterances:,}.</p>' + _table(header, rows)
 
 
 def _failures(report: Report) -> str:

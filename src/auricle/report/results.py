@@ -11,13 +11,17 @@ from itertools import pairwise
 from typing import Any
 
 from auricle.metrics import ErrorCounts, Rate, align, rate_with_interval, total
+from auricle.report.readable import Readable, ReadableScores, scores_of
 
 _LENGTH_EDGES = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One scored utterance: normalised texts, `duration` in seconds, `confidence` the mean over words, if any."""
+    """One scored utterance: normalised texts, `duration` in seconds, `confidence` the mean over words, if any.
+
+    `readable` are its texts as people read them, where the reference is such a text.
+    """
 
     id: str
     reference: str
@@ -27,6 +31,7 @@ class Row:
     duration: float
     speaker: str | None
     confidence: float | None
+    readable: Readable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,11 @@ class Report:
     def cer(self) -> Rate:
         """Character error rate of the corpus with its 95 % interval."""
         return rate_with_interval([row.characters for row in self.rows])
+
+    @cached_property
+    def readable(self) -> ReadableScores | None:
+        """How right marks, capitals and numbers are; None where no reference has any."""
+        return scores_of([row.readable for row in self.rows if row.readable])
 
     @property
     def substitutions(self) -> int:
@@ -151,6 +161,7 @@ class Report:
             "deletions": self.deletions,
             "insertions": self.insertions,
             "reference_words": self.words.reference_length,
+            "readable": asdict(self.readable) if self.readable else None,
             "by_speaker": [asdict(group) for group in self.by_speaker()],
             "failures": [asdict(failure) for failure in self.failures],
             "rows": [asdict(row) | {"wer": row.words.rate, "cer": row.characters.rate} for row in self.rows],

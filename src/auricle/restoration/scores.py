@@ -63,7 +63,7 @@ def score(
             capitals[number] += (is_true and is_given, is_given, is_true)
     counts = np.stack([np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=1), confusion.sum(axis=2)], axis=2)
     every = np.concatenate([counts[:, 1:], capitals[:, None]], axis=1)  # [paragraphs, marks and capitals, 3]
-    results = _with_intervals(every, resamples, np.random.default_rng(seed))
+    results = f1_with_intervals(every, resamples, np.random.default_rng(seed))
     return Scores(
         marks=dict(zip(MARKS[1:], results[:-1], strict=True)),
         capitals=results[-1],
@@ -93,8 +93,8 @@ def to_table(scores: Scores) -> list[str]:
     return lines
 
 
-def _with_intervals(counts: NDArray[np.int64], resamples: int, random: np.random.Generator) -> list[F1]:
-    """Return an F1 for each column of counts [paragraphs, columns, (right, given, true)]."""
+def f1_with_intervals(counts: NDArray[np.int64], resamples: int, random: np.random.Generator) -> list[F1]:
+    """Return an F1 for each column of counts [paragraphs, columns, (right, given, true)], by bootstrap over them."""
     total = counts.sum(axis=0)
     draws = np.array(
         [
@@ -105,7 +105,7 @@ def _with_intervals(counts: NDArray[np.int64], resamples: int, random: np.random
     drawn = np.sort(_f1(draws), axis=0)
     results = []
     for column, (right, given, true) in enumerate(total.tolist()):
-        values = drawn[:, column]
+        values = drawn[~np.isnan(drawn[:, column]), column]  # a draw may have nothing to find, and find nothing
         low, high = (
             (values[int(0.025 * len(values))], values[math.ceil(0.975 * len(values)) - 1])
             if len(values)
