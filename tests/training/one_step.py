@@ -1,7 +1,9 @@
-"""One training step over all five clips, as a program: `one_step.py PROCESSES FOLDER` leaves the gradients and the ids.
+"""One training step over all five clips, as a program: `one_step.py PROCESSES FOLDER` leaves what came of it.
 
-The test runs it with one process and with two, which must come to the same gradients. Nothing is dropped or masked by
-chance that would differ between them.
+These are the gradients, the clips (by the lengths of their texts), and the steps that Muon makes of the gradients.
+
+The test runs it with one process and with two, which must come to the same ones. Nothing is dropped or masked by chance
+that would differ between them.
 """
 
 import json
@@ -12,7 +14,7 @@ from pathlib import Path
 import torch
 
 from auricle.manifest import read_manifest
-from auricle.training import loop
+from auricle.training import loop, muon
 from auricle.training.data import Batch
 from auricle.training.module import SpeechModule
 from auricle.training.recipe import read_recipe
@@ -24,7 +26,7 @@ def main(processes: int, folder: Path) -> None:
     recipe = read_recipe(ROOT / "recipes" / "tiny.toml")
     recipe = replace(
         recipe,
-        schedule=replace(recipe.schedule, epochs=1, batch_seconds=40.0),
+        schedule=replace(recipe.schedule, epochs=1, batch_seconds=40.0, optimizer="muon"),
         network=replace(recipe.network, auxiliary_layer=1),
     )
     clips = read_manifest(ROOT / "tests" / "clips" / "clips.jsonl")
@@ -33,6 +35,15 @@ def main(processes: int, folder: Path) -> None:
     def keep(module: SpeechModule, optimizer: torch.optim.Optimizer) -> None:
         rank = module.trainer.global_rank
         torch.save([parameter.grad for parameter in module.network.parameters()], folder / f"{processes}-{rank}.pt")
+
+    share = muon._shared
+
+    def shared(matrices: list[torch.Tensor]) -> list[torch.Tensor]:
+        steps = share(matrices)
+        torch.save(steps, folder / f"{processes}-{0 if processes == 1 else torch.distributed.get_rank()}-steps.pt")
+        return steps
+
+    muon._shared = shared
 
     # PyTorch's CTC in float32 is itself right to about 1e-5 on clips like these, and would hide what is looked for.
     ctc_loss = torch.nn.functional.ctc_loss

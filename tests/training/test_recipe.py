@@ -111,6 +111,7 @@ def test_a_recipe_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 OTHERS = {
     "stride_time": 4, "stride_mel": 3, "outputs": 2, "gru_norm": "none", "anneal": "cosine", "alphabet": ("a", "b"),
+    "optimizer": "muon",
     "kernel_time": 5, "kernel_mel": 5, "f_max": 7000.0, "fft": 1024, "window": 420, "hop": 200, "sample_rate": 22_050,
 }  # fmt: skip
 

@@ -191,8 +191,11 @@ class Watched:
         patch.setattr(SpeechModule, "training_step", training_step)
 
 
-def test_a_run_resumed_in_mid_epoch_goes_on_to_the_digit(clips: list[Utterance], cache: Path, tmp_path: Path) -> None:
-    values = short(epochs=9, score_every=100, average=0.9).to_dict()
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_run_resumed_in_mid_epoch_goes_on_to_the_digit(
+    clips: list[Utterance], cache: Path, tmp_path: Path, optimizer: str
+) -> None:
+    values = short(epochs=9, score_every=100, average=0.9, optimizer=optimizer).to_dict()
     recipe = make_recipe({**values, "network": {**values["network"], "gru_dropout": 0.2, "dropout": 0.1}}, "test")
     corpus, _ = loop.prepare(recipe, clips, [], cache)
 
@@ -241,6 +244,12 @@ def test_two_processes_come_to_the_gradients_of_one_over_the_same_clips(tmp_path
         assert torch.equal(shared, same)
         # A bias before LayerNorm has no gradient but rounding: what is below a millionth is none.
         assert float((shared - alone).norm() / alone.norm().clamp(min=1e-2)) < 1e-5
+    # The orthogonal steps, of which each process makes half, are the same in both, and as one process makes them.
+    steps, whole, same_steps = (torch.load(tmp_path / f"{name}-steps.pt") for name in ("2-0", "1-0", "2-1"))
+    assert len(steps) > 4
+    for shared, alone, same in zip(steps, whole, same_steps, strict=True):
+        assert torch.equal(shared, same)
+        assert float((shared - alone).norm() / alone.norm()) < 1e-2
 
 
 def test_torchrun_trains_one_network_on_two_nodes(tmp_path: Path, cache: Path) -> None:

@@ -24,6 +24,7 @@ from auricle.features import Normalization
 from auricle.manifest import Utterance
 from auricle.training.data import Batch, Clips, EpochPlan, Example, FeatureStore, loader_of
 from auricle.training.export import Weights, to_bundle
+from auricle.training.muon import Muon, parameter_groups
 from auricle.training.network import DeepSpeech2, decayed_parameters
 from auricle.training.recipe import Recipe, ScheduleConfig, make_recipe
 
@@ -191,8 +192,11 @@ class SpeechModule(lightning.LightningModule):
         return network
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; biases and norms are not decayed."""
+        """Return what the recipe asks for; biases and norms are not decayed."""
         schedule = self.recipe.schedule
+        if schedule.optimizer == "muon":
+            groups = parameter_groups(self.network, schedule.weight_decay)
+            return Muon(groups, lr=schedule.peak_rate, betas=(0.9, 0.98))
         decayed, spared = decayed_parameters(self.network)
         groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": spared, "weight_decay": 0.0}]
         return torch.optim.AdamW(groups, lr=schedule.peak_rate, betas=(0.9, 0.98))

@@ -121,7 +121,7 @@ class WaveformConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """Optimisation: AdamW under one cycle of the learning rate (Smith & Topin, 2018), linear up, either way down."""
+    """Optimisation under one cycle of the learning rate (Smith & Topin, 2018), linear up, either way down."""
 
     epochs: Positive = 20
     batch_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 160.0
@@ -130,6 +130,8 @@ class ScheduleConfig:
     """Batches, each of `batch_seconds`, whose gradients make one step: for steps larger than memory."""
     shortest_first: bool = False
     """The first epoch goes from short clips to long ones, which settles a start from chance (Amodei et al., 2015)."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW for all parameters, or Muon for the inner matrices and AdamW for the rest (`training.muon`)."""
     peak_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5e-4
     start_factor: Annotated[float, Field(gt=0, le=1)] = 0.04
     end_factor: Annotated[float, Field(ge=0, le=1)] = 0.001
