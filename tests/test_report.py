@@ -79,6 +79,13 @@ def test_speakers_are_apart_and_the_worst_is_first() -> None:
     assert groups[2].wer.value == pytest.approx(1 / 5)
 
 
+def test_sexes_are_apart_as_the_manifest_names_them() -> None:
+    ann, bob, again, noise = ROWS
+    groups = report(*(replace(one, sex="F") for one in (ann, again)), replace(bob, sex="M"), noise).by_sex()
+    assert [(group.name, group.utterances) for group in groups] == [("(unknown)", 1), ("F", 2), ("M", 1)]
+    assert groups[1].wer.value == pytest.approx(1 / 5)
+
+
 def test_lengths_are_ranges_that_include_their_lower_bound() -> None:
     groups = report(*ROWS).by_length()
     assert [(group.name, group.utterances) for group in groups] == [
@@ -117,6 +124,8 @@ def test_the_dictionary_is_json_with_everything_in_it() -> None:
     }
     assert document["rows"][3]["wer"] is None, "infinity is no JSON"
     assert document["by_speaker"][2]["name"] == "ann"
+    assert document["by_sex"][0]["utterances"] == 4
+    assert document["by_length"][0]["name"] == "0 to 2 s"
 
 
 def test_the_page_is_balanced_and_says_what_was_found() -> None:

@@ -136,6 +136,7 @@ def _row(utterance: Utterance, transcript: Transcript, duration: float, normalis
         characters=character_errors(reference, hypothesis),
         duration=duration,
         speaker=utterance.speaker,
+        sex=utterance.sex,
         confidence=math.fsum(confidences) / len(confidences) if confidences else None,
     )
 

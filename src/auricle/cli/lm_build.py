@@ -29,6 +29,14 @@ def build(  # noqa: PLR0917  (typer makes options of them)
             help="For each order, leave out n-grams seen so many times or fewer; default: once, from three words up.",
         ),
     ] = None,
+    entropy: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Of the rest, leave out n-grams without which the relative entropy grows by less than this, in nats a "
+            "word, such as 1e-8.",
+        ),
+    ] = 0.0,
     vocabulary: Annotated[int, typer.Option(min=4, max=65_536, help="Words at most, the most frequent.")] = 65_000,
     min_count: Annotated[int, typer.Option(min=1, help="Leave out words seen fewer times than this.")] = 1,
     exclude: Annotated[
@@ -79,7 +87,9 @@ def build(  # noqa: PLR0917  (typer makes options of them)
         bar.tell(len(texts) / (len(texts) + 1), "estimating")
         corpus = prepared.corpus
         words = choose_vocabulary(corpus, vocabulary, min_count)
-        estimated = estimate(token_ids(corpus, words), corpus.starts, words, order=order, prune=thresholds)
+        estimated = estimate(
+            token_ids(corpus, words), corpus.starts, words, order=order, prune=thresholds, entropy=entropy
+        )
     if arpa:
         write_arpa(estimated.trie, arpa)
     content = NgramModel(estimated.trie).to_bytes()

@@ -20,6 +20,7 @@ from auricle.errors import LanguageModelError
 from auricle.language.counts import (
     HIGHEST_ORDER,
     Counted,
+    Counts,
     Packed,
     count,
     distinct,
@@ -30,11 +31,10 @@ from auricle.language.counts import (
     suffix,
     with_ends,
 )
+from auricle.language.pruning import Doubles, Ngrams, log_back_offs, without_little
 
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)  # KenLM's, for text with too few counts of counts
 NEVER = -99 * math.log(10)  # ARPA's way to write the probability of <s>, which nothing predicts
-
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ class Estimate:
 
 
 class _Order(NamedTuple):
-    """One order: its kept n-grams with their shares u, and its contexts with their gammas."""
+    """One order: its kept n-grams with their counts and shares u, and its contexts with their gammas."""
 
     keys: Packed
+    counts: Counts
     shares: Doubles
     contexts: Packed
     gammas: Doubles
@@ -62,11 +63,13 @@ def estimate(
     *,
     order: int = 4,
     prune: Sequence[int] = (0, 0, 1, 1),
+    entropy: float = 0.0,
 ) -> Estimate:
     """Estimate a model from sentences of word ids, `ids[starts[i] : starts[i + 1]]` being one of them.
 
     N-grams of order n seen `prune[n - 1]` times or less are left out, and so are those from two words up that hold
-    <unk>; what they had goes to their context's shorter contexts, so that each context still sums to one. Raises
+    <unk>; what they had goes to their context's shorter contexts, so that each context still sums to one. Of the rest,
+    those go without which the relative entropy grows by less than `entropy`, in nats a word (`pruning`). Raises
     LanguageModelError for settings that cannot be followed and for no text.
     """
     _check(order, prune, ids)
@@ -81,10 +84,16 @@ def estimate(
         longer = counted.keys
         discounts.append(discount(adjusted))
         kept = (counted.counts > prune[size - 1]) & ~holds_unknown(counted.keys, size)
-        orders.append(_shares(counted.keys, adjusted, kept, discounts[-1]))
+        orders.append(_shares(counted, adjusted, kept, discounts[-1]))
         seen.append(len(counted.keys))
     unigrams, amounts = _unigrams(tokens, longer, len(vocabulary))
-    trie = _assemble(vocabulary, unigrams, orders[::-1])
+    occurrences = np.bincount(tokens, minlength=len(vocabulary))
+    levels = _interpolated(Ngrams(np.arange(len(vocabulary), dtype=np.uint64), unigrams, occurrences), orders[::-1])
+    back_offs = [_log_gammas(level.keys, longer) for level, longer in zip(levels, orders[::-1], strict=False)]
+    if entropy:
+        levels = without_little(levels, entropy)
+        back_offs = log_back_offs(levels)
+    trie = _assemble(vocabulary, levels, back_offs)
     return Estimate(trie, (len(vocabulary), *seen[::-1]), (amounts, *discounts[::-1]))
 
 
@@ -122,9 +131,8 @@ def _adjusted(counted: Counted, longer: Packed | None, order: int) -> NDArray[np
     return adjusted
 
 
-def _shares(
-    keys: Packed, adjusted: NDArray[np.int64], kept: NDArray[Any], amounts: tuple[float, float, float]
-) -> _Order:
+def _shares(counted: Counted, adjusted: Counts, kept: NDArray[Any], amounts: tuple[float, float, float]) -> _Order:
+    keys = counted.keys
     contexts = prefix(keys)
     begins = runs(contexts)
     denominators = np.add.reduceat(adjusted, begins).astype(np.float64)
@@ -132,7 +140,7 @@ def _shares(
     left = np.add.reduceat(np.where(kept, discounts, adjusted), begins)
     group = np.cumsum(np.bincount(begins, minlength=len(keys))) - 1
     shares = (adjusted[kept] - discounts[kept]) / denominators.take(group[kept])
-    return _Order(keys[kept], shares, contexts[begins], left / denominators)
+    return _Order(keys[kept], counted.counts[kept], shares, contexts[begins], left / denominators)
 
 
 def _unigrams(
@@ -150,32 +158,34 @@ def _unigrams(
     return probabilities, amounts
 
 
-def _assemble(vocabulary: tuple[str, ...], unigrams: Doubles, orders: Sequence[_Order]) -> Trie:
-    """Interpolate from the shortest n-grams up, and number them."""
-    words = np.arange(len(vocabulary), dtype=np.uint64)
-    lower, probabilities = words, unigrams
-    with np.errstate(divide="ignore"):
-        log_probs = np.log(unigrams)
-    log_probs[START] = NEVER
-    back_offs = _log_gammas(words, orders[0] if orders else None)
-    levels = [Level(words.astype(np.int64), log_probs.astype(np.float32), back_offs)]
-    for index, order in enumerate(orders):
-        parents = np.searchsorted(lower, prefix(order.keys))
+def _interpolated(unigrams: Ngrams, orders: Sequence[_Order]) -> list[Ngrams]:
+    """Return the n-grams of all orders with their probabilities, interpolated from the shortest up."""
+    levels = [unigrams]
+    for size, order in enumerate(orders, 2):
+        lower = levels[-1]
         gammas = order.gammas.take(np.searchsorted(order.contexts, prefix(order.keys)))
-        shorter = np.searchsorted(lower, suffix(order.keys, index + 2))
-        probabilities = order.shares + gammas * probabilities.take(shorter)
-        keys = (parents << WORD_BITS) | (order.keys & np.uint64(0xFFFF)).astype(np.int64)
-        following = orders[index + 1] if index + 1 < len(orders) else None
-        back_offs = _log_gammas(order.keys, following) if following else np.zeros(0, np.float32)
-        levels.append(Level(keys, np.log(probabilities).astype(np.float32), back_offs))
-        lower = order.keys
-    return Trie(vocabulary, tuple(levels))
+        shorter = lower.probabilities.take(np.searchsorted(lower.keys, suffix(order.keys, size)))
+        levels.append(Ngrams(order.keys, order.shares + gammas * shorter, order.counts))
+    return levels
 
 
-def _log_gammas(keys: Packed, longer: _Order | None) -> NDArray[np.float32]:
+def _assemble(vocabulary: tuple[str, ...], levels: Sequence[Ngrams], back_offs: Sequence[NDArray[np.float32]]) -> Trie:
+    """Number the n-grams."""
+    with np.errstate(divide="ignore"):
+        log_probs = [np.log(level.probabilities).astype(np.float32) for level in levels]
+    log_probs[0][START] = NEVER
+    keys = [levels[0].keys.astype(np.int64)]
+    for level, lower in zip(levels[1:], levels, strict=False):
+        parents = np.searchsorted(lower.keys, prefix(level.keys))
+        keys.append((parents << WORD_BITS) | (level.keys & np.uint64(0xFFFF)).astype(np.int64))
+    highest = np.zeros(len(keys[0]) if len(keys) == 1 else 0, np.float32)
+    return Trie(vocabulary, tuple(map(Level, keys, log_probs, [*back_offs, highest])))
+
+
+def _log_gammas(keys: Packed, longer: _Order) -> NDArray[np.float32]:
     """Return ln gamma of each n-gram as a context, 0 for those that nothing follows."""
     gammas = np.ones(len(keys))
-    if longer is not None and len(longer.contexts):
+    if len(longer.contexts):
         at = np.searchsorted(longer.contexts, keys)
         found = longer.contexts.take(at, mode="clip") == keys
         gammas[found] = longer.gammas[at[found]]

@@ -17,7 +17,7 @@ _KINDS = {"S": "substitution", "D": "deletion", "I": "insertion"}
 
 
 def report_html(report: Report, title: str) -> str:
-    """Return the page: summary, worst utterances word by word, confused words, speakers, clip lengths, failures.
+    """Return the page: summary, worst utterances word by word, confused words, speakers, sexes, clip lengths, failures.
 
     Kinds of error differ by letter and line as well as by colour. Light or dark is the reader's setting.
     """
@@ -30,6 +30,7 @@ def report_html(report: Report, title: str) -> str:
         _worst(report.worst(_WORST)),
         _confused(report.most_confused(_CONFUSED)),
         _groups("By speaker", "Speaker", report.by_speaker()) if any(row.speaker for row in report.rows) else "",
+        _groups("By sex", "Sex", report.by_sex()) if any(row.sex for row in report.rows) else "",
         _groups("By clip length", "Length", report.by_length()) if report.rows else "",
         _readable(report),
         _failures(report),

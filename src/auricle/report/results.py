@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -32,6 +32,7 @@ class Row:
     speaker: str | None
     confidence: float | None
     readable: Readable | None = None
+    sex: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,12 @@ class Report:
 
     def by_speaker(self) -> tuple[Group, ...]:
         """Return a group per speaker, worst first; utterances without a speaker are the group "(unknown)"."""
-        speakers: defaultdict[str, list[Row]] = defaultdict(list)
-        for row in self.rows:
-            speakers[row.speaker or "(unknown)"].append(row)
-        groups = [_group(name, rows) for name, rows in speakers.items()]
+        groups = self._groups(lambda row: row.speaker)
         return tuple(sorted(groups, key=lambda group: (-group.wer.value, group.name)))
+
+    def by_sex(self) -> tuple[Group, ...]:
+        """Return a group per sex of the speakers, as the manifest names them; "(unknown)" where it does not."""
+        return tuple(sorted(self._groups(lambda row: row.sex), key=lambda group: group.name))
 
     def by_length(self) -> tuple[Group, ...]:
         """Return a group per range of clip length that occurs, shortest first; a range includes its lower bound."""
@@ -129,6 +131,12 @@ class Report:
             name = f"{low:g} s and more" if math.isinf(high) else f"{low:g} to {high:g} s"
             groups += [_group(name, rows)] if rows else []
         return tuple(groups)
+
+    def _groups(self, name_of: Callable[[Row], str | None]) -> list[Group]:
+        alike: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in self.rows:
+            alike[name_of(row) or "(unknown)"].append(row)
+        return [_group(name, rows) for name, rows in alike.items()]
 
     def worst(self, n: int) -> list[Row]:
         """Return up to `n` rows with errors, highest word error rate first, then most errors."""
@@ -163,6 +171,8 @@ class Report:
             "reference_words": self.words.reference_length,
             "readable": asdict(self.readable) if self.readable else None,
             "by_speaker": [asdict(group) for group in self.by_speaker()],
+            "by_sex": [asdict(group) for group in self.by_sex()],
+            "by_length": [asdict(group) for group in self.by_length()],
             "failures": [asdict(failure) for failure in self.failures],
             "rows": [asdict(row) | {"wer": row.words.rate, "cer": row.characters.rate} for row in self.rows],
         }
