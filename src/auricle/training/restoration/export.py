@@ -52,8 +52,14 @@ class _Graph:
         return self.op("Gemm", x, self.weight(_array(layer.weight.T)), self.weight(_array(layer.bias)), output=output)
 
     def norm(self, x: str, layer: nn.LayerNorm) -> str:
-        scale, shift = self.weight(_array(layer.weight)), self.weight(_array(layer.bias))
-        return self.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=layer.eps)
+        # Step by step: ONNX Runtime's own LayerNormalization takes 5 ns a value, a third of the whole network's time.
+        last, least = self.constant(np.array([1])), self.constant(np.array(layer.eps, np.float32))
+        centred = self.op("Sub", x, self.op("ReduceMean", x, last, keepdims=1))
+        variance = self.op("ReduceMean", self.op("Mul", centred, centred), last, keepdims=1)
+        spread = self.op("Sqrt", self.op("Add", variance, least))
+        normal = self.op("Mul", centred, self.op("Reciprocal", spread))
+        scaled = self.op("Mul", normal, self.weight(_array(layer.weight)))
+        return self.op("Add", scaled, self.weight(_array(layer.bias)))
 
     def neighbours(self, x: str, layer: Neighbours) -> str:
         far = max(layer.offsets)
