@@ -84,6 +84,40 @@ def evaluate(
     return Report(model, _in_order(rows), _in_order(failures), recognition.seconds, reading.seconds)
 
 
+def score(
+    utterances: Sequence[Utterance],
+    outcomes: Iterable[Transcript | str],
+    *,
+    normalise: Callable[[str], str] = lower_case,
+    restorer: Restorer | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Report:
+    """Compare transcripts that are there already, one for each utterance and in their order, with the texts.
+
+    In the place of a transcript may stand why there is none. Everything else is as `evaluate` does it; the report
+    knows no times.
+    """
+    tell = progress or (lambda share: None)
+    rows: dict[int, Row] = {}
+    failures: dict[int, Failure] = {}
+    model = ""
+    for index, (utterance, outcome) in enumerate(zip(utterances, outcomes, strict=True)):
+        if utterance.text is None:
+            failures[index] = _without_text(utterance)
+        elif isinstance(outcome, str):
+            failures[index] = Failure(utterance.id, outcome)
+        else:
+            model = outcome.model
+            row = _row(utterance, outcome, outcome.source.duration, normalise)
+            rows[index] = _with_readable(row, utterance, outcome, restorer) if restorer else row
+        tell((index + 1) / len(utterances))
+    return Report(model, _in_order(rows), _in_order(failures), recognition_seconds=0.0, reading_seconds=0.0)
+
+
+def _without_text(utterance: Utterance) -> Failure:
+    return Failure(utterance.id, "the manifest has no text to compare with.")
+
+
 def _chunks(
     utterances: Sequence[Utterance], rate: int, reading: _Stopwatch, failures: dict[int, Failure]
 ) -> Iterator[list[tuple[int, Waveform]]]:
@@ -93,7 +127,7 @@ def _chunks(
     for index in sorted(range(len(utterances)), key=lambda index: -(utterances[index].duration or 0.0)):
         utterance = utterances[index]
         if utterance.text is None:
-            failures[index] = Failure(utterance.id, "the manifest has no text to compare with.")
+            failures[index] = _without_text(utterance)
             continue
         try:
             with reading:

@@ -103,6 +103,34 @@ def test_what_cannot_be_scored_is_counted_and_the_code_is_1(
     assert "missing" in result.err
 
 
+def test_the_pipeline_of_a_batch_finds_what_this_process_finds(
+    auricle: Run, toy_bundle: Path, clips: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow", reason="the extra ray is not installed")
+    rows = [json.loads(line) for line in (clips / "clips.jsonl").read_text().splitlines()]
+    rows = [row | {"audio_filepath": str(clips / row["audio_filepath"])} for row in rows]
+    rows.insert(1, {"id": "gone", "audio_filepath": "missing.wav", "text": "a"})
+    rows.insert(2, {"id": "mute", "audio_filepath": str(clips / "austen-0930.flac")})
+    rows[0]["text"] = rows[0]["text"].capitalize() + "."
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = ["evaluate", "-m", manifest, "-m", clips / "clips.jsonl", "--model", toy_bundle, "--json"]
+    here, spread = auricle(*asked), auricle(*asked, "--engine", "local", "--processes", 2)
+    assert (here.code, spread.code) == (1, 1)
+    assert spread.err == here.err
+    first, second = json.loads(here.out), json.loads(spread.out)
+    assert second["pooled"]["recognition_seconds"] > 0
+    assert len(first["manifests"][0]["rows"]) == 5
+    for one, other in zip(first["manifests"], second["manifests"], strict=True):
+        assert [_scored(row) for row in other["rows"]] == [_scored(row) for row in one["rows"]]
+        assert other["failures"] == one["failures"]
+        assert other["readable"] == one["readable"]
+
+
+def _scored(row: dict[str, object]) -> list[object]:
+    return [row[name] for name in ("id", "reference", "hypothesis", "duration", "readable", "wer", "cer")]
+
+
 def test_nothing_scored_is_still_a_report(auricle: Run, toy_bundle: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "m.jsonl"
     manifest.write_text('{"audio_filepath": "missing.wav", "text": "a"}\n')
@@ -128,6 +156,9 @@ def test_report_and_limit(auricle: Run, toy_bundle: Path, clips: Path, tmp_path:
         ([], 2, "--manifest"),
         (["-m", "a.jsonl", "-m", "./a.jsonl"], 2, "twice"),
         (["-m", "a.jsonl", "--limit", "0"], 2, "--limit"),
+        (["-m", "a.jsonl", "--address", "x:1"], 2, "only --engine ray has an address"),
+        (["-m", "a.jsonl", "--processes", "2"], 2, "only --engine has recognisers to count"),
+        (["-m", "a.jsonl", "--engine", "local", "--threads", "2"], 2, "give --processes"),
         (["-m", "a.jsonl"], 1, "auricle: a.jsonl: cannot read the manifest"),
     ],
 )

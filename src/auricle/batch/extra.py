@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from auricle.errors import MissingExtraError
 
 
-def check_extra(engine: str) -> None:
-    """Raise MissingExtraError where the packages of the extra `ray` are not installed: Ray only for that engine."""
+def check_extra(command: str, engine: str) -> None:
+    """Raise MissingExtraError where a command's packages of the extra `ray` are not there: Ray only for that engine."""
     needed = ["pyarrow", "fsspec", *(["ray"] if engine == "ray" else [])]
     if any(find_spec(name) is None for name in needed):
-        raise MissingExtraError("auricle batch", "ray")
+        raise MissingExtraError(command, "ray")

@@ -39,6 +39,11 @@ class Progress:
         return self.clock() - self._begun
 
     @property
+    def busy_seconds(self) -> float:
+        """How long all workers together were at work."""
+        return sum(spent for _, _, spent in self._busy.values())
+
+    @property
     def hours_an_hour(self) -> float:
         """Hours of audio for each hour of the run."""
         return self.audio_seconds / self.seconds if self.seconds else 0.0

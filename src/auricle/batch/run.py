@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -15,6 +14,7 @@ from urllib.parse import quote
 from auricle import __version__, formats
 from auricle.alphabet import ENGLISH
 from auricle.batch.collect import Collector, Finished
+from auricle.batch.engine import Engine
 from auricle.batch.listing import Listing
 from auricle.batch.output import Destination, Ledger
 from auricle.batch.progress import Progress
@@ -22,7 +22,6 @@ from auricle.batch.recognising import Settings
 from auricle.batch.report import page
 from auricle.batch.sources import recordings_of
 from auricle.batch.table import Row, write_table
-from auricle.batch.work import Task
 from auricle.bundle import Bundle, find_bundle
 from auricle.errors import AuricleError
 from auricle.transcript import Transcript
@@ -36,12 +35,10 @@ class Batch:
 
     sources: tuple[str, ...]
     output: str
-    engine: str = "local"
-    address: str | None = None
+    engine: Engine = field(default_factory=Engine)
     formats: tuple[str, ...] = ()
     shards: int | None = None
     settings: Settings = field(default_factory=Settings)
-    processes: int | None = None
     price: float | None = None
 
 
@@ -82,31 +79,20 @@ def run(
         fingerprints = ((shard, listing.fingerprint(shard)) for shard in listing.shards)
         missing = [shard for shard, is_finished in ledger.finished(fingerprints) if not is_finished]
         skipped = listing.count - sum(shard.last - shard.first for shard in missing)
-        workers = batch.processes or os.cpu_count() or 1
-        progress = Progress(listing.count, skipped, workers, batch.price)
+        progress = Progress(listing.count, skipped, batch.engine.workers, batch.price)
         if missing:
             collector = Collector(folder / "done.db", listing, missing, model=bundle.name, readable=_restoring(bundle))
             stack.enter_context(closing(collector))
             writer = _Writer(batch, destination, ledger, listing, folder)
-            engine = stack.enter_context(closing(_engine(batch, bundle, listing.tasks(missing), workers)))
-            for heard in engine:
+            rate = bundle.features.sample_rate
+            found = batch.engine.run(listing.tasks(missing), rate=rate, settings=batch.settings)
+            for heard in stack.enter_context(closing(found)):
                 progress.hear(heard.busy)
                 for finished in collector.add(heard):
                     writer.write(finished)
                 progress.done, progress.errors = collector.recordings, collector.errors
                 tell(progress)
         return _concluded(destination, ledger, listing, progress, len(missing))
-
-
-def _engine(batch: Batch, bundle: Bundle, tasks: Iterator[Task], workers: int) -> Any:
-    rate = bundle.features.sample_rate
-    if batch.engine == "ray":
-        from auricle.batch.on_ray import run_ray
-
-        return run_ray(tasks, rate=rate, settings=batch.settings, processes=batch.processes, address=batch.address)
-    from auricle.batch.local import run_local
-
-    return run_local(tasks, rate=rate, settings=batch.settings, processes=workers)
 
 
 class _Writer:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from auricle.cli.app import app
-from auricle.cli.terminal import Beam, Model, NoLm, complain
+from auricle.cli.terminal import Address, Beam, EngineName, Model, NoLm, Processes, check_address, complain
 from auricle.cli.transcribe import Format
 
 if TYPE_CHECKING:
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
     from auricle.batch.run import Summary
 
 _TOLD_EVERY_SECONDS = 30.0
-
-
-class Engine(StrEnum):
-    """What spreads the work."""
-
-    LOCAL = "local"
-    RAY = "ray"
 
 
 @app.command()
@@ -37,11 +29,8 @@ def batch(
         ),
     ],
     output: Annotated[str, typer.Option("--output", "-o", metavar="DEST", help="A directory, or a URL such as s3://.")],
-    engine: Annotated[Engine, typer.Option(help="Processes of this machine, or a Ray cluster.")] = Engine.LOCAL,
-    address: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="The Ray cluster; default: RAY_ADDRESS, or one started here."),
-    ] = None,
+    engine: Annotated[EngineName, typer.Option(help="Processes of this machine, or a Ray cluster.")] = EngineName.LOCAL,
+    address: Address = None,
     formats: Annotated[
         list[Format] | None,
         typer.Option("--format", "-f", help="Write such a file for each recording too; repeatable."),
@@ -49,9 +38,7 @@ def batch(
     shards: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Tables to write; default: one for each 1,000 recordings.")
     ] = None,
-    processes: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Recognisers; default: one for each core.")
-    ] = None,
+    processes: Processes = None,
     price: Annotated[
         float | None, typer.Option(min=0.0, metavar="PRICE", help="What a core costs an hour, to show the cost.")
     ] = None,
@@ -67,21 +54,19 @@ def batch(
     """
     from auricle.batch.extra import check_extra
 
-    if address and engine is not Engine.RAY:
-        raise typer.BadParameter("only --engine ray has an address.", param_hint="--address")
-    check_extra(engine)
+    check_address(engine, address)
+    check_extra("auricle batch", engine)
+    from auricle.batch.engine import Engine
     from auricle.batch.recognising import Settings
     from auricle.batch.run import Batch, run
 
     asked = Batch(
         tuple(sources),
         output,
-        engine,
-        address,
+        Engine(engine, address, processes),
         tuple(dict.fromkeys(formats or ())),
         shards,
         Settings(model, language_model=not no_lm, beam=beam),
-        processes,
         price,
     )
     with _Teller() as teller:

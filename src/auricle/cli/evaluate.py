@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,9 +14,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.app import app
-from auricle.cli.terminal import Bar, Beam, Model, NoLm, Threads, complain, load_recognizer, write_whole
+from auricle.cli.terminal import (
+    Address,
+    Bar,
+    Beam,
+    EngineName,
+    Model,
+    NoLm,
+    Processes,
+    Threads,
+    check_address,
+    complain,
+    load_recognizer,
+    write_whole,
+)
 
 if TYPE_CHECKING:
+    from auricle.batch.engine import Engine
+    from auricle.batch.progress import Progress
+    from auricle.batch.recognising import Settings
+    from auricle.bundle import Bundle
     from auricle.manifest import Utterance
     from auricle.metrics import Rate
     from auricle.recognizer import Recognizer
@@ -40,21 +59,43 @@ def evaluate(
         int | None,
         typer.Option(min=1, metavar="N", help="Take N utterances of each manifest, spread evenly over it."),
     ] = None,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(help="Recognise as `auricle batch` does, in processes or on a Ray cluster; default: in this one."),
+    ] = None,
+    address: Address = None,
+    processes: Processes = None,
 ) -> None:
     """Recognise the utterances of manifests and say how wrong the result is.
 
     What is scored are the plain words; where the texts have punctuation, capitals or figures, readable text is scored
     as well, apart. Both texts are compared as the model's alphabet would write them: for English
     without case, punctuation, accents and digits. Intervals are those of 95 % confidence. RTF is seconds of recognition
-    per second of audio; reading the files is not in it. Utterances that cannot be scored are counted and reported, and
+    per second of audio; reading the files is not in it, and with --engine it counts the seconds of every recogniser,
+    each on one core. Utterances that cannot be scored are counted and reported, and
     the exit code is then 1.
     """
     from auricle.manifest import read_manifest, spread
 
     if len({path.resolve() for path in manifests}) < len(manifests):
         raise typer.BadParameter("a manifest is given twice: each counts once.", param_hint="--manifest")
+    check_address(engine, address)
+    if engine is None and processes:
+        raise typer.BadParameter("only --engine has recognisers to count.", param_hint="--processes")
+    if engine and threads:
+        raise typer.BadParameter("a recogniser of --engine has one; give --processes.", param_hint="--threads")
     sets = {path: spread(read_manifest(path), limit) for path in manifests}
-    reports = _reports(sets, load_recognizer(model, threads, no_lm=no_lm, beam=beam))
+    if engine:
+        from auricle.batch.extra import check_extra
+
+        check_extra("--engine", engine)
+        from auricle.batch.engine import Engine
+        from auricle.batch.recognising import Settings
+
+        settings = Settings(model, language_model=not no_lm, beam=beam)
+        reports = _spread_reports(sets, Engine(engine, address, processes), settings)
+    else:
+        reports = _reports(sets, load_recognizer(model, threads, no_lm=no_lm, beam=beam))
     pooled = _pooled(list(reports.values()))
     if report:
         from auricle.report import report_html
@@ -98,6 +139,47 @@ def _reports(sets: dict[Path, list[Utterance]], recognizer: Recognizer) -> dict[
     return reports
 
 
+def _spread_reports(sets: dict[Path, list[Utterance]], engine: Engine, settings: Settings) -> dict[Path, Report]:
+    """Score what the pipeline of `auricle batch` makes of the manifests, one after another."""
+    from auricle.bundle import find_bundle
+
+    bundle = find_bundle(settings.model)
+    reports: dict[Path, Report] = {}
+    with Bar("evaluating") as bar:
+        for path, utterances in sets.items():
+            share = partial(_tell, bar, len(reports) / len(sets), 1 / len(sets))
+            bar.tell(len(reports) / len(sets), path.name)
+            reports[path] = _spread_report(utterances, bundle, engine, settings, share)
+    return reports
+
+
+def _spread_report(
+    utterances: list[Utterance], bundle: Bundle, engine: Engine, settings: Settings, tell: Callable[[float], None]
+) -> Report:
+    from auricle.alphabet import ENGLISH
+    from auricle.batch.transcripts import transcripts
+    from auricle.evaluation import score
+    from auricle.report import is_readable
+    from auricle.restoration import NeuralRestorer
+
+    seconds = 0.0
+
+    def told(progress: Progress) -> None:
+        nonlocal seconds
+        seconds = progress.busy_seconds
+        tell(progress.done / progress.total)
+
+    is_readable_set = bundle.alphabet == ENGLISH and any(is_readable(one.text or "") for one in utterances)
+    with closing(transcripts(utterances, bundle, settings, engine, tell=told)) as found:
+        report = score(
+            utterances,
+            found,
+            normalise=bundle.alphabet.normalise,
+            restorer=NeuralRestorer() if is_readable_set else None,
+        )
+    return replace(report, recognition_seconds=seconds)
+
+
 def _tell(bar: Bar, before: float, part: float, share: float) -> None:
     bar.tell(before + part * share)
 
@@ -136,8 +218,8 @@ def _summary(title: str, report: Report) -> str:
             f"  words  {words.reference_length:,}: {words.substitutions:,} substituted (S), "
             f"{words.deletions:,} deleted (D), {words.insertions:,} inserted (I)",
             f"  audio  {_time(audio)} in {len(report.rows):,} utterances, {len(report.failures):,} skipped",
-            f"  speed  RTF {speed:.4f}{faster}: recognised in {_time(report.recognition_seconds)}, "
-            f"read in {_time(report.reading_seconds)}",
+            f"  speed  RTF {speed:.4f}{faster}: recognised in {_time(report.recognition_seconds)}"
+            + (f", read in {_time(report.reading_seconds)}" if report.reading_seconds else ""),
             *(_readable(report.readable) if report.readable else []),
         ]
     )

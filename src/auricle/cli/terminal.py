@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
@@ -32,6 +33,28 @@ Numbers: TypeAlias = Annotated[
 Beam: TypeAlias = Annotated[
     int | None, typer.Option("--beam", min=1, metavar="N", help="Texts that a search keeps; default: the bundle's.")
 ]
+
+
+class EngineName(StrEnum):
+    """What spreads work over more than this process."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+Address: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--address", metavar="HOST:PORT", help="The Ray cluster; default: RAY_ADDRESS, or one started here."),
+]
+Processes: TypeAlias = Annotated[
+    int | None, typer.Option("--processes", min=1, metavar="N", help="Recognisers; default: one for each core.")
+]
+
+
+def check_address(engine: EngineName | None, address: str | None) -> None:
+    """Raise BadParameter for an address of what has none."""
+    if address and engine is not EngineName.RAY:
+        raise typer.BadParameter("only --engine ray has an address.", param_hint="--address")
 
 
 def complain(message: str) -> None:

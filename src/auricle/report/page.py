@@ -49,7 +49,8 @@ def _summary(report: Report) -> str:
         + _card(
             "Real-time factor",
             _number(speed, 3),
-            f"{faster}; recognised in {_time(report.recognition_seconds)}, read in {_time(report.reading_seconds)}",
+            f"{faster}; recognised in {_time(report.recognition_seconds)}"
+            + (f", read in {_time(report.reading_seconds)}" if report.reading_seconds else ""),
         )
         + "</div>"
     )

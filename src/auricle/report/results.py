@@ -58,8 +58,8 @@ class Group:
 class Report:
     """What an evaluation found. `rows` are in the manifest's order.
 
-    `recognition_seconds` is the time from waveforms to transcripts, `reading_seconds` that from files to waveforms.
-    Rates are not-a-number when nothing could be scored.
+    `recognition_seconds` is the time from waveforms to transcripts, `reading_seconds` that from files to waveforms,
+    0 where it is not known. Rates are not-a-number when nothing could be scored.
     """
 
     model: str
