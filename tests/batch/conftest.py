@@ -83,7 +83,12 @@ def command(
 def started(*arguments: object, cwd: Path, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
     """Start `auricle batch` to be disturbed, and see that it has ended."""
     with subprocess.Popen(
-        [SCRIPT, "batch", *map(str, arguments)], cwd=cwd, env=env, stderr=subprocess.PIPE, text=True
+        [SCRIPT, "batch", *map(str, arguments)],
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             yield process

@@ -9,7 +9,7 @@ import socket
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -22,7 +22,9 @@ from auricle.errors import AuricleError
 
 _BLOCK_TASKS = 16
 _BLOCK_BYTES = 12 << 20  # about a unit: one long recording is spread while it is still being cut
-_RECOGNISER_CPUS, _READER_CPUS = 0.75, 0.25  # on each core one of both: reading is the tenth part of the work
+# One recogniser for each core, and half of it asked for: when a node is lost, its actors find room beside the others.
+# What they were at would otherwise wait for another node, for ever.
+_RECOGNISER_CPUS, _READER_CPUS = 0.4, 0.2
 _RECOGNISERS_A_READER = 8
 _PATIENCE_SECONDS = 10.0
 Row: TypeAlias = dict[str, bytes]
@@ -146,15 +148,17 @@ def _cluster(address: str | None, processes: int | None) -> Iterator[Any]:
     else:
         options |= {"address": "local", "include_dashboard": False}
         options |= {"num_cpus": processes} if processes else {}
-    try:
-        ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        where = options["address"]
-        raise AuricleError(f"{where}: no Ray cluster can be reached there ({_reason(error)}).") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    # Of a lost node, Ray prints pages on standard output, and has no option against it.
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        try:
+            ray.init(**options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            where = options["address"]
+            raise AuricleError(f"{where}: no Ray cluster can be reached there ({_reason(error)}).") from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def _reach(address: str | None) -> None:
