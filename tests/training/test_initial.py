@@ -67,6 +67,15 @@ def test_with_another_alphabet_the_characters_that_both_have_are_taken_over() ->
     assert ours[:, 2].norm() > 0
 
 
+def test_with_more_frames_a_step_each_is_said_twice() -> None:
+    single = made(replace(CONFIG, outputs=1))
+    started = started_from(bundle_of(single), recipe_for(CONFIG)).network
+    once = scores(single)
+    twice = scores(started)
+    torch.testing.assert_close(twice[:, ::2][:, : once.shape[1]], once, rtol=0, atol=1e-5)
+    torch.testing.assert_close(twice[:, 1::2], once[:, : twice[:, 1::2].shape[1]], rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -17,7 +17,8 @@ def started_from(bundle: Bundle, recipe: Recipe) -> SpeechModule:
     """Return a module for the recipe whose network has the weights of a bundle, and its normalisation.
 
     The classifier is taken over character by character: those that the bundle does not know begin by chance, as does a
-    second classifier, which no bundle has. Raises TrainingError where features or sizes differ.
+    second classifier, which no bundle has. Where the recipe has more frames of characters for a step than the bundle,
+    each of the bundle's is repeated, which changes no text. Raises TrainingError where features or sizes differ.
     """
     if bundle.features != recipe.features:
         raise TrainingError(f"{bundle.name}: was trained on other features than the recipe has: copy its [features].")
@@ -40,10 +41,11 @@ def started_from(bundle: Bundle, recipe: Recipe) -> SpeechModule:
 def _take_rows(parameter: Tensor, weight: Tensor, wanted: list[str], known: list[str], name: str) -> None:
     """Copy the rows of a classifier for the characters that both have; the blank stands first in each frame's rows."""
     assert wanted[BLANK] == known[BLANK]
-    frames = len(parameter) // len(wanted)
-    if len(weight) != frames * len(known):
+    frames, given = len(parameter) // len(wanted), len(weight) // len(known)
+    if frames % given:
         raise TrainingError(f"{name}: gives another number of frames a step than the recipe: copy its [network].")
-    ours, theirs = parameter.view(frames, len(wanted), -1), weight.view(frames, len(known), -1)
+    ours, theirs = parameter.view(frames, len(wanted), -1), weight.view(given, len(known), -1)
+    theirs = theirs.repeat_interleave(frames // given, dim=0)
     for row, character in enumerate(wanted):
         if character in known:
             ours[:, row] = theirs[:, known.index(character)]
