@@ -252,6 +252,25 @@ def test_two_processes_come_to_the_gradients_of_one_over_the_same_clips(tmp_path
         assert float((shared - alone).norm() / alone.norm()) < 1e-2
 
 
+def test_ten_epochs_in_bfloat16_end_where_those_in_float32_do(
+    tmp_path: Path, clips: list[Utterance], cache: Path
+) -> None:
+    corpus, _ = loop.prepare(short(), clips, [], cache)
+
+    def loss_after_ten_epochs(seed: int, precision: loop.Precision) -> float:
+        recipe = short(epochs=10, score_every=100, seed=seed)
+        folder = tmp_path / f"{precision}-{seed}"
+        loop.train(recipe, corpus, folder, machine=loop.Machine(precision=precision))
+        losses = [row["loss"] for row in read_rows(folder / "steps.jsonl")]
+        return sum(losses[-5:]) / 5
+
+    exact = [loss_after_ten_epochs(seed, "float32") for seed in (1, 2, 3)]
+    rounded = loss_after_ten_epochs(1, "bfloat16")
+    noise = max(exact) - min(exact)  # what another seed changes
+    assert rounded != exact[0]
+    assert abs(rounded - exact[0]) < min(noise, 0.05)
+
+
 def test_torchrun_trains_one_network_on_two_nodes(tmp_path: Path, cache: Path) -> None:
     toml = write_toml(short(epochs=2, score_every=1), tmp_path / "nodes.toml")
     with socket.socket() as free:
