@@ -262,7 +262,7 @@ def test_ten_epochs_in_bfloat16_end_where_those_in_float32_do(
         folder = tmp_path / f"{precision}-{seed}"
         loop.train(recipe, corpus, folder, machine=loop.Machine(precision=precision))
         losses = [row["loss"] for row in read_rows(folder / "steps.jsonl")]
-        return sum(losses[-5:]) / 5
+        return float(sum(losses[-5:])) / 5
 
     exact = [loss_after_ten_epochs(seed, "float32") for seed in (1, 2, 3)]
     rounded = loss_after_ten_epochs(1, "bfloat16")
