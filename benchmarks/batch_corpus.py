@@ -49,9 +49,13 @@ def throughput(manifest: Path, clips: int) -> None:
         for each in (-(-len(files) // 2), 1):
             command = ["xargs", "-P2", "-n", str(each), SCRIPT, "transcribe", "--threads", "1"]
             spent[f"`xargs -P2 -n {each}`"] = timed(command, given="\n".join(files))
-    baseline = spent[f"`xargs -P2 -n {-(-len(files) // 2)}`"][1]
+    halves = f"`xargs -P2 -n {-(-len(files) // 2)}`"
+    baseline = spent[halves][1]
     for name, (wall, processor) in spent.items():
         print(f"| {name} | {wall:.1f} | {seconds / wall:.0f} | {processor:.1f} | {baseline / processor:.2f} |")
+    one, two, shell = spent["batch, 1 recogniser"], spent["batch, 2 recognisers"], spent[halves]
+    print(f"\nTwo recognisers are {one[0] / two[0]:.2f} times as fast as one (1.8 is asked).")
+    print(f"By the clock, `batch` with two is {shell[0] / two[0]:.2f} times as fast as {halves} (0.95 is asked).")
 
 
 def timed(command: list[object], given: str = "") -> tuple[float, float]:

@@ -59,9 +59,13 @@ class Node:
             os.kill(pid, signal.SIGKILL)
         self.stop()
 
-    def stop(self) -> None:
-        """End the node, and whatever it has left. Not `ray stop`, which ends every cluster of the machine."""
+    def terminate(self) -> None:
+        """Ask the node to end. Not by `ray stop`, which ends every cluster of the machine."""
         self._process.terminate()
+
+    def stop(self) -> None:
+        """End the node, and whatever it has left."""
+        self.terminate()
         try:
             self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -120,7 +124,10 @@ class Cluster:
 
     def close(self) -> None:
         """End every node."""
-        for node in [*self.nodes, self._head]:
+        every = [*self.nodes, self._head]
+        for node in every:
+            node.terminate()
+        for node in every:
             node.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
