@@ -6,10 +6,11 @@
                                             [--picture FILE.svg]
 
 `texts` serves clips of the manifests by S3 and compares each text with that of `auricle transcribe`, which gets the
-same files. `speed` is that of two single-threaded recognisers against one, from the first unit to the last, so without
-what Ray takes to start. `long` puts one long recording in the middle of short ones, and says for how much of the run
-each recogniser was idle while the long one lasted, with a picture of it. The exit code is 1 where texts differ, two
-recognisers are not 1.8 times as fast as one, or one was idle for more than a tenth. All need the development tools.
+same files. `speed` is that of two single-threaded recognisers against one while all are at work: without the start of
+actors, and without the end, when one has nothing left to do. `long` puts one long recording in the middle of short
+ones, and says for how much of the run each recogniser was idle while it lasted, with a picture of it. The exit code is
+1 where texts differ, two recognisers are not 1.8 times as fast as one, or one was idle for more than a tenth. All need
+the development tools.
 """
 
 from __future__ import annotations
@@ -108,22 +109,36 @@ def run(arguments: Sequence[object], environment: dict[str, str]) -> float:
 def speed(clips: Sequence[Utterance], folder: Path, engine: str) -> bool:
     """Compare two recognisers with one."""
     source = manifest_of(clips, folder)
-    audio_seconds: dict[int, float] = {}
     rates: dict[int, float] = {}
-    print("| recognisers | s from the first unit to the last | times real time | s with the start |")
+    print("| recognisers | times real time, all at work | from the first unit to the last | s with the start |")
     print("|---|---|---|---|")
     with closing(Engines(engine)) as engines:
         for count in (1, 2):
             begun = time.perf_counter()
-            spells = list(engines.work(source, folder, count))
+            busy = [one.busy for one in engines.work(source, folder, count)]
             whole = time.perf_counter() - begun
-            seconds = max(one.busy.ended for one in spells) - min(one.busy.begun for one in spells)
-            audio_seconds[count] = sum(one.busy.audio_seconds for one in spells)
-            rates[count] = audio_seconds[count] / seconds
-            print(f"| {count} | {seconds:.1f} | {rates[count]:.0f} | {whole:.1f} |", flush=True)
+            rates[count] = rate_of(busy, *all_at_work(busy, count))
+            total = rate_of(busy, min(one.begun for one in busy), max(one.ended for one in busy))
+            print(f"| {count} | {rates[count]:.1f} | {total:.1f} | {whole:.1f} |", flush=True)
     gain = rates[2] / rates[1]
     print(f"\n{len(clips):,} clips by {engine}: two are {gain:.2f} times as fast as one ({LEAST_SPEED_UP} is asked).")
     return gain >= LEAST_SPEED_UP
+
+
+def all_at_work(busy: Sequence[Busy], count: int) -> tuple[float, float]:
+    """Return from when to when all recognisers are there and none has come to its end. Exits where that is never so."""
+    names = {one.worker for one in busy}
+    first = max(min(one.begun for one in busy if one.worker == name) for name in names)
+    last = min(max(one.ended for one in busy if one.worker == name) for name in names)
+    if len(names) < count or first >= last:
+        raise SystemExit(f"{count} recognisers were never at work together: give more --clips.")
+    return first, last
+
+
+def rate_of(busy: Sequence[Busy], begun: float, ended: float) -> float:
+    """Return the seconds of audio for each second between two moments; a unit counts by its share of them."""
+    shares = (max(0.0, min(ended, one.ended) - max(begun, one.begun)) / (one.ended - one.begun) for one in busy)
+    return sum(one.audio_seconds * share for one, share in zip(busy, shares, strict=True)) / (ended - begun)
 
 
 def long(clips: Sequence[Utterance], folder: Path, engine: str, minutes: float, picture: Path | None) -> bool:
