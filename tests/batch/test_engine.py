@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
+from auricle.batch.engine import Engine
 from auricle.batch.local import run_local
+from auricle.batch.progress import Progress
 from auricle.batch.recognising import Settings
 from auricle.batch.stages import Reader, Recogniser
 from auricle.batch.work import Busy, End, Heard, Piece, Recording, Task, Unit
@@ -111,3 +113,19 @@ def test_a_source_that_fails_ends_the_run() -> None:
 
     with pytest.raises(AuricleError, match="the list is gone"):
         list(run(failing()))
+
+
+def test_what_is_paid_for_are_the_cores_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+
+    def of_a_thousand_cores(given: Iterator[Task], counted: Callable[[int], None], **_: object) -> Iterator[Heard]:
+        counted(1000)
+        yield from ()
+
+    monkeypatch.setattr("auricle.batch.on_ray.run_ray", of_a_thousand_cores)
+    now = [0.0]
+    progress = Progress(10, price=0.04, clock=lambda: now[0])
+    engine = Engine("ray")
+    assert not list(engine.run(tasks(1), rate=16_000, settings=Settings(), counted=progress.count_workers))
+    now[0] = 3600.0
+    assert progress.cost == pytest.approx(40.0)

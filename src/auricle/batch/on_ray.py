@@ -8,7 +8,7 @@ import pickle
 import socket
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from itertools import islice
 from pathlib import Path
@@ -31,16 +31,24 @@ Row: TypeAlias = dict[str, bytes]
 
 
 def run_ray(
-    tasks: Iterator[Task], *, rate: int, settings: Settings, processes: int | None, address: str | None
+    tasks: Iterator[Task],
+    *,
+    rate: int,
+    settings: Settings,
+    processes: int | None,
+    address: str | None,
+    counted: Callable[[int], None] = lambda recognisers: None,
 ) -> Iterator[Heard]:
     """Yield what the actors of a cluster recognise of the tasks, in any order and possibly more than once.
 
     Without an `address` it is the cluster that RAY_ADDRESS names, or one on this machine that ends with the iterator.
-    There are `processes` recognisers, by default one for each core of the cluster. The tasks lie in Ray's object store,
-    about 0.2 kB for each recording, and not in this process. Raises AuricleError when the cluster cannot do it.
+    There are `processes` recognisers, by default one for each core of the cluster, and `counted` is told how many. The
+    tasks lie in Ray's object store, about 0.2 kB for each recording, and not in this process. Raises AuricleError when
+    the cluster cannot do it.
     """
     with _cluster(address, processes) as ray:
         count = processes or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        counted(count)
         dataset = _dataset(ray, [ray.put(block) for block in _blocks(tasks)], rate, _portable(ray, settings), count)
         try:
             for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):

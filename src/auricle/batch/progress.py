@@ -27,6 +27,10 @@ class Progress:
     def __post_init__(self) -> None:
         self._begun = self.clock()
 
+    def count_workers(self, workers: int) -> None:
+        """Take note of how many cores are paid for."""
+        self.workers = workers
+
     def hear(self, busy: Busy) -> None:
         """Take note of a worker's time."""
         self.audio_seconds += busy.audio_seconds

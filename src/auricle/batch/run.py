@@ -79,13 +79,15 @@ def run(
         fingerprints = ((shard, listing.fingerprint(shard)) for shard in listing.shards)
         missing = [shard for shard, is_finished in ledger.finished(fingerprints) if not is_finished]
         skipped = listing.count - sum(shard.last - shard.first for shard in missing)
-        progress = Progress(listing.count, skipped, batch.engine.workers, batch.price)
+        progress = Progress(listing.count, skipped, price=batch.price)
         if missing:
             collector = Collector(folder / "done.db", listing, missing, model=bundle.name, readable=_restoring(bundle))
             stack.enter_context(closing(collector))
             writer = _Writer(batch, destination, ledger, listing, folder)
             rate = bundle.features.sample_rate
-            found = batch.engine.run(listing.tasks(missing), rate=rate, settings=batch.settings)
+            found = batch.engine.run(
+                listing.tasks(missing), rate=rate, settings=batch.settings, counted=progress.count_workers
+            )
             for heard in stack.enter_context(closing(found)):
                 progress.hear(heard.busy)
                 for finished in collector.add(heard):

@@ -38,7 +38,7 @@ def transcripts(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="auricle-batch-")))
         listing = stack.enter_context(closing(Listing(folder / "listing.db")))
         listing.fill([map(_found, utterances)], shards=None, shard_recordings=_SHARD_RECORDINGS)
-        progress = Progress(listing.count, workers=engine.workers)
+        progress = Progress(listing.count)
         collector = Collector(
             folder / "done.db", listing, list(listing.shards), model=bundle.name, readable=lambda found: found
         )
