@@ -25,12 +25,15 @@ def test_it_finds_weights_that_help_and_makes_them_the_bundles_own(
 ) -> None:
     tuned, picture = tmp_path / "tuned.auricle", tmp_path / "tuning.png"
     manifest = ("-m", clips / "clips.jsonl")
-    result = auricle("lm", "tune", with_lm, *manifest, "--output", tuned, "--processes", 2, "--picture", picture)
+    result = auricle(
+        "lm", "tune", with_lm, *manifest, "--output", tuned, "--processes", 2, "--beam", 32, "--picture", picture
+    )
     assert result.code == 0, result.err
     defaults = read_bundle(tuned).decoder
     assert defaults["lm_weight"] > 0
     assert f"lm_weight {defaults['lm_weight']}" in result.out
-    assert {"word_bonus", "confidence_slope", "confidence_offset"} <= defaults.keys()
+    assert {"word_bonus", "unknown_penalty", "confidence_slope", "confidence_offset"} <= defaults.keys()
+    assert defaults["beam"] == 32
     assert picture.read_bytes().startswith(b"\x89PNG")
 
     def errors(bundle: Path) -> str:

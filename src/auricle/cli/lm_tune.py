@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from auricle.language.tune import Clip, Point
     from auricle.recognizer import Recognizer
 
-_POINTS = 34  # 16 on the coarse grid, and at most nine twice after it
+_POINTS = 54  # 32 on the coarse grid, and at most eleven twice after it
 
 
 @lm_app.command()
@@ -35,6 +35,12 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Take N utterances, spread evenly over the manifests.")
     ] = None,
+    beam: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Texts that a search keeps, from now on too; default: as the bundle has."
+        ),
+    ] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes to decode in; default: all cores.")] = None,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the errors over the weights, and the reliability.")
@@ -42,9 +48,9 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
 ) -> None:
     """Find the language model's weights with the fewest word errors, and make confidences honest.
 
-    Writes a copy of the bundle with both as its defaults. alpha weighs the language model, beta is added for each word;
-    a bundle without a language model has its confidences calibrated only. Tune on speech that the model was not trained
-    on and that you will not judge it by.
+    Writes a copy of the bundle with both as its defaults. alpha weighs the language model, beta is added for each word,
+    unknown for each word that the language model does not have; a bundle without a language model has its confidences
+    calibrated only. Tune on speech that the model was not trained on and that you will not judge it by.
     """
     from auricle.bundle import write_bundle
     from auricle.calibration import calibration_error, fit, reliability
@@ -53,10 +59,12 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
         raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
     recognizer = load_recognizer(bundle, None, no_lm=True)
     source = recognizer.bundle
+    if beam is not None:
+        source = replace(source, decoder={**source.decoder, "beam": beam})
     clips = _clips(recognizer, manifests, limit)
     points, weights, decoder = _weighed(source, clips, processes or os.cpu_count() or 1)
     for point in points[:5]:
-        typer.echo(f"alpha {point.alpha:<6g} beta {point.beta:<6g} WER {point.wer:.2%}")
+        typer.echo(f"alpha {point.alpha:<6g} beta {point.beta:<6g} unknown {point.unknown:<6g} WER {point.wer:.2%}")
     confidences, right = _judged(clips, decoder, source.frame_seconds)
     curve = fit(confidences, right)
     before, after = reliability(confidences, right), reliability(map(curve, confidences), right)
@@ -93,8 +101,9 @@ def _weighed(source: Bundle, clips: list[Clip], processes: int) -> tuple[list[Po
     with Bar("tuning") as bar:
         points = search(clips, model, source.alphabet, options, processes, _counting(bar))
     best = points[0]
-    decoder = BeamDecoder(source.alphabet, model, replace(options, alpha=best.alpha, beta=best.beta))
-    return points, {"kind": "beam", "lm_weight": best.alpha, "word_bonus": best.beta}, decoder
+    chosen = replace(options, alpha=best.alpha, beta=best.beta, unknown=best.unknown)
+    weights = {"lm_weight": best.alpha, "word_bonus": best.beta, "unknown_penalty": best.unknown}
+    return points, {"kind": "beam", **weights}, BeamDecoder(source.alphabet, model, chosen)
 
 
 def _clips(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None) -> list[Clip]:
@@ -137,7 +146,10 @@ def _counting(bar: Bar) -> Any:
     def tell(point: Point) -> None:
         nonlocal done
         done += 1
-        bar.tell(min(1.0, done / _POINTS), f"alpha {point.alpha:g}, beta {point.beta:g}: WER {point.wer:.1%}")
+        bar.tell(
+            min(1.0, done / _POINTS),
+            f"alpha {point.alpha:g}, beta {point.beta:g}, unknown {point.unknown:g}: WER {point.wer:.1%}",
+        )
 
     return tell
 
@@ -161,4 +173,8 @@ def _judged(clips: Sequence[Clip], decoder: Any, frame_seconds: float) -> tuple[
 def _picture(points: Sequence[Point], before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
     from auricle.report.tuning import tuning_png
 
-    return tuning_png([(point.alpha, point.beta, point.wer) for point in points], before, after)
+    least: dict[tuple[float, float], float] = {}
+    for point in reversed(points):  # the best come last
+        least[point.alpha, point.beta] = point.wer
+    shown = [(*weights, wer) for weights, wer in least.items()]
+    return tuning_png(shown, before, after)

@@ -19,6 +19,7 @@ from auricle.metrics import ErrorCounts, word_errors
 
 ALPHAS = (0.2, 0.5, 0.8, 1.1)
 BETAS = (-0.5, 0.5, 1.5, 2.5)
+UNKNOWNS = (-20.0, -8.0)
 REFINEMENTS = 2
 
 Clip: TypeAlias = tuple[Array, str]
@@ -31,6 +32,7 @@ class Point:
 
     alpha: float
     beta: float
+    unknown: float
     wer: float
 
 
@@ -42,33 +44,38 @@ def tune(  # noqa: PLR0917
     processes: int = 1,
     progress: Callable[[Point], None] = lambda point: None,
 ) -> list[Point]:
-    """Search alpha and beta on a coarse grid, then twice around the best with half the step; best point first.
+    """Search alpha, beta and the unknown word's penalty on a coarse grid, then twice around the best; best point first.
 
-    Of equal points, the one with the smaller alpha comes first. `progress` hears of each point.
+    Each time the steps are halved. The three go together: where a network is unsure, unknown words are a way around the
+    language model, and the more it weighs, the more it is gone around. Of equal points, the one with the smaller alpha
+    comes first. `progress` hears of each point.
     """
-    points: dict[tuple[float, float], Point] = {}
+    points: dict[tuple[float, float, float], Point] = {}
 
-    def visit(alpha: float, beta: float) -> None:
-        key = (round(max(0.0, alpha), 4), round(beta, 4))
+    def visit(alpha: float, beta: float, unknown: float) -> None:
+        key = (round(max(0.0, alpha), 4), round(beta, 4), round(min(0.0, unknown), 4))
         if key not in points:
-            chosen = replace(options, alpha=key[0], beta=key[1])
+            chosen = replace(options, alpha=key[0], beta=key[1], unknown=key[2])
             points[key] = Point(*key, sum(run(chosen, clips), ErrorCounts()).rate)
             progress(points[key])
 
     with _runner(model, alphabet, processes) as run:
-        for alpha, beta in itertools.product(ALPHAS, BETAS):
-            visit(alpha, beta)
-        steps = (ALPHAS[1] - ALPHAS[0], BETAS[1] - BETAS[0])
+        for alpha, beta, unknown in itertools.product(ALPHAS, BETAS, UNKNOWNS):
+            visit(alpha, beta, unknown)
+        steps = (ALPHAS[1] - ALPHAS[0], BETAS[1] - BETAS[0], UNKNOWNS[1] - UNKNOWNS[0])
         for _ in range(REFINEMENTS):
-            steps = (steps[0] / 2, steps[1] / 2)
+            steps = (steps[0] / 2, steps[1] / 2, steps[2] / 2)
             best = _ordered(points.values())[0]
             for left, up in itertools.product((-1, 0, 1), repeat=2):
-                visit(best.alpha + left * steps[0], best.beta + up * steps[1])
+                visit(best.alpha + left * steps[0], best.beta + up * steps[1], best.unknown)
+            best = _ordered(points.values())[0]
+            for along in (-1, 1):
+                visit(best.alpha, best.beta, best.unknown + along * steps[2])
     return _ordered(points.values())
 
 
 def _ordered(points: Iterable[Point]) -> list[Point]:
-    return sorted(points, key=lambda point: (point.wer, point.alpha, point.beta))
+    return sorted(points, key=lambda point: (point.wer, point.alpha, point.beta, -point.unknown))
 
 
 Runner: TypeAlias = Callable[[BeamOptions, Sequence[Clip]], Iterable[ErrorCounts]]
