@@ -158,6 +158,19 @@ def test_a_slow_upload_is_hung_up_on(running: Running) -> None:
                 assert answer.startswith(b"HTTP/1.1 408") if head else answer == b""
 
 
+def test_a_connection_that_rests_is_not_hung_up_on(server: str) -> None:
+    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=20)
+    for pause in (6.5, 0):  # uvicorn's default is 5 s, as long as httpx keeps a connection: a race that either may lose
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        assert (answer.status, answer.will_close) == (200, False)
+        answer.read()
+        before = connection.sock
+        time.sleep(pause)
+    assert connection.sock is before
+    connection.close()
+
+
 class _Slow:
     """A recogniser that waits until it is told to go on."""
 
