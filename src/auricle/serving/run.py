@@ -43,7 +43,7 @@ def configured(app: Any, settings: Settings) -> uvicorn.Config:
         server_header=False,
         limit_concurrency=2 * settings.max_requests + 256,
         # Longer than clients and load balancers keep a connection (httpx 5 s, AWS 60 s): a server that closes first may
-        # do so at the very moment of a request, which is lost. uvicorn's own 5 s are exactly those of the openai client.
+        # do so just when a request comes, which is lost. uvicorn's own 5 s are exactly those of the openai client.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
