@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ import soundfile
 import auricle
 from auricle.audio import read
 
-from .cluster import READER, RECOGNISER, Cluster, bucket_server
+from .cluster import READER, RECOGNISER, Cluster, Node, bucket_server
 from .conftest import SCRIPT, contents, rows, started
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
@@ -62,6 +63,7 @@ def archive(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     folder = tmp_path_factory.mktemp("archive")
     with ExitStack() as stack:
         client, environment = stack.enter_context(bucket_server())
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
         client.create_bucket(Bucket="archive")
         client.put_object(Bucket="archive", Key="speech.flac", Body=joined(clips))
         client.put_object(Bucket="archive", Key="damaged.flac", Body=b"fLaC and no more")
@@ -109,6 +111,17 @@ def wait_for(output: Path, shards: int, process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
+def node_with_reader(cluster: Cluster, process: subprocess.Popen[str]) -> Node:
+    """Return the node on which recordings are read, as soon as there is one; it may soon have read them all."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        for node in cluster.nodes:
+            if node.workers(READER):
+                return node
+        time.sleep(0.1)
+    raise AssertionError("nobody has read anything")
+
+
 def test_recordings_of_a_bucket_have_the_texts_of_transcribe_in_order_and_the_damaged_one_its_reason(
     archive: Archive, undisturbed: dict[str, bytes], clips: Path
 ) -> None:
@@ -134,11 +147,11 @@ def test_recordings_of_a_bucket_have_the_texts_of_transcribe_in_order_and_the_da
 def test_a_killed_worker_and_a_lost_node_change_no_byte(archive: Archive, undisturbed: dict[str, bytes]) -> None:
     output = archive.folder / "losses"
     with started(*archive.asked(output), cwd=archive.folder, env=archive.cluster.environment) as process:
+        reading = node_with_reader(archive.cluster, process)
         wait_for(output, 1, process)
         os.kill(next(pid for node in archive.cluster.nodes for pid in node.workers(RECOGNISER)), signal.SIGKILL)
         wait_for(output, 3, process)
-        # That of the reader: with it go the units that nobody has recognised yet.
-        archive.cluster.lose(next(node for node in archive.cluster.nodes if node.workers(READER)))
+        archive.cluster.lose(reading)  # and with it what has been read and nobody has recognised yet
         printed, said = process.communicate(timeout=_PATIENCE_SECONDS)
     archive.cluster.add()
     assert process.returncode == 1, said
@@ -161,3 +174,22 @@ def test_a_killed_driver_costs_no_finished_shard(archive: Archive, undisturbed: 
     assert f"{SHARDS}, {SHARDS - count} of them computed now" in done.stderr
     assert all(path.stat().st_mtime_ns == time for path, time in finished.items() if path.suffix == ".json")
     assert contents(output) == undisturbed
+
+
+def test_an_evaluation_by_the_cluster_hears_what_one_process_hears(archive: Archive, clips: Path) -> None:
+    here = [str(SCRIPT), "evaluate", "--manifest", str(clips / "clips.jsonl"), "--json"]
+    heard: list[list[tuple[str, str]]] = []
+    for words in (here, [*here, "--engine", "ray", "--address", archive.cluster.address]):
+        done = subprocess.run(
+            words,
+            env=archive.cluster.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+        (one,) = json.loads(done.stdout)["manifests"]
+        heard.append([(row["id"], row["hypothesis"]) for row in one["rows"]])
+    assert heard[0] == heard[1]
+    assert len(heard[0]) == 5
