@@ -23,7 +23,7 @@ from auricle.errors import AuricleError
 _BLOCK_TASKS = 16
 _BLOCK_BYTES = 12 << 20  # about a unit: one long recording is spread while it is still being cut
 # One recogniser for each core, and half of it asked for: when a node is lost, its actors find room beside the others.
-# What they were at would otherwise wait for another node, for ever.
+# What they were at would otherwise wait until others have nothing left to do, or for another node.
 _RECOGNISER_CPUS, _READER_CPUS = 0.4, 0.2
 _RECOGNISERS_A_READER = 8
 _PATIENCE_SECONDS = 10.0
