@@ -43,7 +43,7 @@ class Archive:
     def asked(self, output: Path, *, engine: str = "ray") -> list[str]:
         """The arguments of `auricle batch`."""
         place = ["--engine", "ray", "--address", self.cluster.address] if engine == "ray" else ["--processes", "2"]
-        source = ["s3://archive/clips.jsonl", "--shards", str(SHARDS)]
+        source = ["s3://speech/clips.jsonl", "--shards", str(SHARDS)]
         return [*source, "-o", str(output), *place]
 
     def batch(self, output: Path, *, engine: str = "ray") -> subprocess.CompletedProcess[str]:
@@ -64,11 +64,11 @@ def archive(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     with ExitStack() as stack:
         client, environment = stack.enter_context(bucket_server())
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
-        client.create_bucket(Bucket="archive")
-        client.put_object(Bucket="archive", Key="speech.flac", Body=joined(clips))
-        client.put_object(Bucket="archive", Key="damaged.flac", Body=b"fLaC and no more")
+        client.create_bucket(Bucket="speech")
+        client.put_object(Bucket="speech", Key="speech.flac", Body=joined(clips))
+        client.put_object(Bucket="speech", Key="damaged.flac", Body=b"fLaC and no more")
         lines = "\n".join(json.dumps(line) for line in listed())
-        client.put_object(Bucket="archive", Key="clips.jsonl", Body=lines.encode())
+        client.put_object(Bucket="speech", Key="clips.jsonl", Body=lines.encode())
         monkeypatch = stack.enter_context(pytest.MonkeyPatch.context())
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

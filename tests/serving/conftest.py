@@ -27,12 +27,10 @@ Running: TypeAlias = Callable[..., AbstractContextManager[str]]
 CLIPS = Path(__file__).parents[1] / "clips"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("needs_embedded_model")
-            if item.get_closest_marker("slow") and not config.getoption("-m"):
-                item.add_marker(pytest.mark.skip(reason="takes minutes: ask for it with -m slow"))
 
 
 @pytest.fixture(scope="session")
