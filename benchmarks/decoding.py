@@ -1,9 +1,9 @@
 """What decoding costs and gains: greedy, the language model, hot words, and flashlight's decoder beside ours.
 
-    python benchmarks/decoding.py MANIFEST... --model BUNDLE [--limit N] [--arpa LM.arpa]
+    python benchmarks/decoding.py MANIFEST... [--model BUNDLE] [--limit N] [--beam N] [--arpa LM.arpa]
 
 Prints word error rate and seconds of decoding per second of speech on one core (processor time, so that other work on
-the machine does not count), with a beam of 64; then the same with 1,000 hot words that are not said; then how many of
+the machine does not count); then the same with 1,000 hot words that are not said; then how many of
 the rare words are found with and without them as hot words. A word is rare here when fewer than 1 in a million words of
 the language model's text is that word, or it has none. With --arpa, the same language model as an ARPA file,
 flashlight-text's lexicon decoder with KenLM decodes the same log-probabilities with the same weights.
@@ -17,6 +17,7 @@ import platform
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -119,12 +120,15 @@ def main() -> None:
     parser.add_argument("manifests", nargs="+", type=Path)
     parser.add_argument("--model", help="a bundle with a language model; default: English")
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--beam", type=int, help="texts that a search keeps; default: the bundle's")
     parser.add_argument("--arpa", type=Path)
     arguments = parser.parse_args()
     recognizer = load(arguments.model, threads=1)
     bundle = recognizer.bundle
     model = NgramModel.from_bytes(bundle.files[LANGUAGE_MODEL])
     options = beam_options(bundle)
+    if arguments.beam:
+        options = replace(options, beam=arguments.beam)
     clips = clips_of(recognizer, arguments.manifests, arguments.limit)
     seconds = bundle.frame_seconds * sum(len(log_probs) for log_probs, _ in clips)
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {len(clips)} clips, {seconds / 60:.1f} min, {options}")
