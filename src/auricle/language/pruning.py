@@ -8,7 +8,7 @@ and others, "Study on interaction between entropy pruning and Kneser-Ney smoothi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,14 +72,8 @@ def log_back_offs(levels: Sequence[Ngrams]) -> list[NDArray[np.float32]]:
         contexts = np.searchsorted(lower.keys, prefix(level.keys))
         shorter = _probabilities(levels, weights, index, suffix(level.keys, index + 1))
         left = _left(contexts, level.probabilities, len(lower.keys))
-        weights.append(
-            np.where(_followed(contexts, len(lower.keys)), left / _left(contexts, shorter, len(lower.keys)), 1.0)
-        )
+        weights.append(left / _left(contexts, shorter, len(lower.keys)))
     return [np.log(weight).astype(np.float32) for weight in weights]
-
-
-def _followed(contexts: NDArray[np.int64], size: int) -> NDArray[Any]:
-    return np.bincount(contexts, minlength=size) > 0
 
 
 def _probabilities(levels: Sequence[Ngrams], weights: Sequence[Doubles], order: int, keys: Packed) -> Doubles:
