@@ -61,6 +61,31 @@ def test_scores_descend_and_frames_are_in_order(log_probs: np.ndarray, beam: int
         assert len(hypothesis.tokens) == len(hypothesis.first_frames)
 
 
+NARROW = st.builds(
+    BeamOptions,
+    beam=st.integers(1, 6),
+    nbest=st.just(6),
+    beam_threshold=st.sampled_from((0.5, 3.0, math.inf)),
+    alpha=st.floats(-0.5, 2),
+    unknown=st.floats(-4, 4),
+)
+
+
+@given(lattices(frames=8), NARROW, st.sampled_from(((), ("ab",), {"b a": 3.0, "a": 5.0})))
+def test_what_a_narrow_search_leaves_out_early_would_not_have_been_kept(
+    log_probs: np.ndarray, options: BeamOptions, hot: Sequence[str] | Mapping[str, float]
+) -> None:
+    decoder = BeamDecoder(AB, unigram_model({"a": 0.4, "b": 0.2, "ab": 0.2, "ba": 0.05}), options)
+    # Of texts that are equally good any may be kept: there shall be none.
+    log_probs = log_probs - np.random.default_rng(5).random(log_probs.shape, np.float32) / 64
+    found = decoder.decode(log_probs, hot_words=hot)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("auricle.decoding.beam._Search._least", lambda *_: -math.inf)
+        assert [(one.text, one.score) for one in found] == [
+            (one.text, one.score) for one in decoder.decode(log_probs, hot_words=hot)
+        ]
+
+
 @given(lattices(frames=5), st.floats(0.1, 2), st.floats(-2, 2))
 def test_fusion_adds_the_language_model_and_a_bonus_for_each_word(
     log_probs: np.ndarray, alpha: float, beta: float

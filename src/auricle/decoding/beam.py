@@ -112,6 +112,10 @@ class _Fusion:
         # What a beginning is worth until its word is known: the best word that it may become, or an unknown one.
         self.outlook: Array = (options.alpha * self.lexicon.outlook).astype(np.float32)
         self.outlook[self.lexicon.outside] = options.alpha * model.unigrams[0] + options.unknown
+        # The most that a letter can add: below a node nothing is better than it, but perhaps not outside.
+        worst = self.outlook[: self.lexicon.outside].min()
+        best = self.outlook[self.lexicon.outside] if options.alpha >= 0 else self.outlook.max()
+        self.most = max(0.0, float(best - worst))
 
     def end_words(self, nodes: Ids, states: Ids) -> tuple[Scores, Ids]:
         """Return the scores of words that end at trie nodes [n] after states [n, order - 1], and the states then."""
@@ -153,11 +157,28 @@ class _Beams:
         self.total = np.logaddexp(self.blank, self.token)
 
 
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """Beams with one more token that may be kept: of which beam, which token, and the log-probability of the paths.
+
+    `gain` is what language model and hot words add, `node` and `hot` are where they are then.
+    """
+
+    source: Places
+    token: Places
+    path: Scores
+    gain: Scores
+    node: Ids | None
+    hot: Ids | None
+
+
 class _Search:
     """One utterance's search."""
 
     def __init__(self, fusion: _Fusion | None, hot: HotWords | None, options: BeamOptions) -> None:
         self._fusion, self._hot, self._options = fusion, hot, options
+        # The most that one more letter can add to `extra`.
+        self._most = (fusion.most if fusion else 0.0) + (float(hot.reward.max()) if hot else 0.0)
         state = fusion.model.start() if fusion else np.zeros(0, np.int32)
         self._beams = _Beams(
             blank=np.zeros(1),
@@ -192,43 +213,74 @@ class _Search:
         # A repeated token is a new one only after a blank.
         added = np.where(beams.last[:, None] == tokens, beams.blank[:, None], beams.total[:, None]) + row[tokens]
         self._merge(token, added, tokens)
-        gain, node, hot = self._gains(added, tokens, space)
         stayed = np.logaddexp(blank, token) + beams.extra
-        scores = np.concatenate((stayed, (added + gain + beams.extra[:, None]).ravel()))
-        kept = self._best(scores)
-        self._take(kept, blank, token, added, gain, tokens, node, hot, space)
+        grown = self._grown(added, tokens, stayed, space)
+        kept = self._best(np.concatenate((stayed, grown.path + grown.gain + beams.extra[grown.source])))
+        self._take(kept, blank, token, grown, space)
 
     def _merge(self, token: Scores, added: Scores, tokens: Places) -> None:
         """Where a beam with one more token is a beam already, move its probability there."""
         beams = self._beams
-        shorter, longer = np.nonzero(beams.key[:, None] == beams.parent)
+        order = beams.key.argsort()
+        shorter = order.take(beams.key.searchsorted(beams.parent, sorter=order), mode="clip")
+        longer = np.flatnonzero(beams.key[shorter] == beams.parent)
         if not len(longer):
             return
-        last = beams.last[longer]
+        shorter, last = shorter[longer], beams.last[longer]
         column = np.minimum(np.searchsorted(tokens, last), len(tokens) - 1)
         tried = tokens[column] == last
         shorter, longer, column = shorter[tried], longer[tried], column[tried]
         token[longer] = np.logaddexp(token[longer], added[shorter, column])
         added[shorter, column] = -np.inf
 
-    def _gains(self, added: Scores, tokens: Places, space: int) -> tuple[Scores, Ids | None, Ids | None]:
-        """Return what each new token [beams, tokens] adds to `extra`, and the trie and hot-word nodes it leads to."""
+    def _grown(self, added: Scores, tokens: Places, stayed: Scores, space: int) -> _Grown:
+        """Return those of the beams with one more token, `added` [beams, tokens], that may be kept.
+
+        `stayed` [beams] are the scores of the beams without one.
+        """
+        reach = added + self._beams.extra[:, None]
+        is_space = tokens == space
+        likely = reach >= self._least(reach, tokens, stayed, space) - self._most
+        if self._fusion and is_space.any():
+            hopeful = (reach >= self._floor()) & is_space
+            self._end_words(hopeful.any(axis=1) & np.isnan(self._beams.ended))
+            likely = np.where(is_space, hopeful, likely)
+        source, column = np.nonzero(likely)
+        token = tokens[column]
+        return _Grown(source, token, added[source, column], *self._gains(source, token, space))
+
+    def _least(self, reach: Scores, tokens: Places, stayed: Scores, space: int) -> float:
+        """Return a score below which nothing will be kept, from the beams that stay and the likeliest letter.
+
+        Most of `reach` [beams, tokens] is below it, whatever language model and hot words say: cheaper than asking.
+        """
+        width = self._options.beam
+        best = np.where(tokens == space, -np.inf, reach.max(axis=0)).argmax()
+        gain: Scores = np.zeros(0)
+        if tokens[best] != space:
+            every = np.arange(len(reach))
+            gain, _, _ = self._gains(every, np.full(len(reach), tokens[best]), space)
+        known = np.concatenate((stayed, reach[: len(gain), best] + gain))
+        least = float(known.max()) - self._options.beam_threshold
+        return max(least, float(np.partition(known, -width)[-width])) if len(known) > width else least
+
+    def _gains(self, source: Places, token: Places, space: int) -> tuple[Scores, Ids | None, Ids | None]:
+        """Return what one more token [n] adds to `extra` of beams [n], and the trie and hot-word nodes it leads to."""
         beams, fusion, hot = self._beams, self._fusion, self._hot
-        gain = np.zeros(added.shape)
-        nodes = hots = None
+        gain: Scores = np.zeros(len(source))
+        node = hots = None
         if fusion:
-            nodes = fusion.lexicon.step[beams.node][:, tokens]
-            gain = fusion.outlook[nodes] - fusion.outlook[beams.node].astype(np.float64)[:, None]
-            column = np.flatnonzero(tokens == space)
-            if len(column):
-                hopeful = added[:, column[0]] + beams.extra >= self._floor()
-                self._end_words(hopeful & np.isnan(beams.ended))
-                gain[:, column[0]] = np.where(hopeful, beams.ended - fusion.outlook[beams.node], -np.inf)
-                nodes[:, column[0]] = ROOT
+            before = beams.node[source]
+            node = fusion.lexicon.step[before, token]
+            ends = np.flatnonzero(token == space)
+            node[ends] = ROOT
+            gain = fusion.outlook[node].astype(np.float64) - fusion.outlook[before]
+            gain[ends] = beams.ended[source[ends]] - fusion.outlook[before[ends]]
         if hot:
-            hots = hot.step[beams.hot][:, tokens]
-            gain = gain + hot.reward[beams.hot][:, tokens]
-        return gain, nodes, hots
+            before = beams.hot[source]
+            hots = hot.step[before, token]
+            gain = gain + hot.reward[before, token]
+        return gain, node, hots
 
     def _floor(self) -> float:
         """Return a score below which a word need not end: it would not be kept. (Ending one seldom raises a score.)"""
@@ -255,46 +307,41 @@ class _Search:
         good &= chosen > -np.inf
         return kept[good] if good.any() else kept[:1]
 
-    def _take(  # noqa: PLR0917
-        self,
-        kept: Places,
-        blank: Scores,
-        token: Scores,
-        added: Scores,
-        gain: Scores,
-        tokens: Places,
-        node: Ids | None,
-        hot: Ids | None,
-        space: int,
-    ) -> None:
+    def _take(self, kept: Places, blank: Scores, token: Scores, more: _Grown, space: int) -> None:
         """Make the next beams of those `kept`: the first are beams that stay, the others beams with one more token."""
         beams, count = self._beams, len(self._beams.last)
-        grown = kept >= count
-        cell = np.maximum(kept - count, 0)
-        source = np.where(grown, cell // len(tokens), kept)
-        column = cell % len(tokens)
-        last = np.where(grown, tokens[column], beams.last[source])
-        self._came_from.append(beams.history[source[grown]])
-        self._came_with.append(last[grown])
+        stay, new = kept[kept < count], kept[kept >= count] - count
+        source = np.concatenate((stay, more.source[new]))
+        grown = np.arange(len(source)) >= len(stay)
+        last = np.concatenate((beams.last[stay], more.token[new]))
+        self._came_from.append(beams.history[more.source[new]])
+        self._came_with.append(more.token[new])
         history = beams.history[source]
-        history[grown] = self._entries + np.arange(grown.sum())
-        self._entries += int(grown.sum())
-        key = beams.key[source]
+        history[grown] = self._entries + np.arange(len(new))
+        self._entries += len(new)
+        key, parent = beams.key[source], beams.parent[source]
+        parent[grown] = key[grown]
+        key[grown] = key[grown] * _FACTOR + more.token[new].astype(np.uint64)
         ended, ended_state, state = beams.ended[source], beams.ended_state[source], beams.state[source]
-        if self._fusion:
+        extra, node, hot = beams.extra[source], beams.node[source], beams.hot[source]
+        extra[grown] += more.gain[new]
+        if more.node is not None:
+            node[grown] = more.node[new]
             at_space = grown & (last == space)
             state[at_space] = ended_state[at_space]
             ended[grown] = np.nan
+        if more.hot is not None:
+            hot[grown] = more.hot[new]
         self._beams = _Beams(
-            blank=np.where(grown, -np.inf, blank[source]),
-            token=np.where(grown, added[source, column], token[source]),
-            extra=beams.extra[source] + np.where(grown, gain[source, column], 0.0),
+            blank=np.concatenate((blank[stay], np.full(len(new), -np.inf))),
+            token=np.concatenate((token[stay], more.path[new])),
+            extra=extra,
             last=last,
-            key=np.where(grown, key * _FACTOR + last.astype(np.uint64), key),
-            parent=np.where(grown, key, beams.parent[source]),
+            key=key,
+            parent=parent,
             history=history,
-            node=beams.node[source] if node is None else np.where(grown, node[source, column], beams.node[source]),
-            hot=beams.hot[source] if hot is None else np.where(grown, hot[source, column], beams.hot[source]),
+            node=node,
+            hot=hot,
             state=state,
             ended=ended,
             ended_state=ended_state,
