@@ -93,6 +93,22 @@ def test_a_short_recording_is_a_window_whatever_it_holds() -> None:
     assert (window.start, window.end) == (0, 25 * SLOW)
 
 
+@pytest.mark.parametrize(("seconds", "asked"), [(LONGEST_SECONDS, 0), (LONGEST_SECONDS + 1, 3)])
+def test_where_speech_is_in_what_fits_is_never_asked(
+    seconds: float, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks: list[int] = []
+    hear = Loud.hear
+
+    def counted(self: Loud, block: Array, *, last: bool = False) -> Flags:
+        blocks.extend([] if last else [len(block)])
+        return hear(self, block, last=last)
+
+    monkeypatch.setattr(Loud, "hear", counted)
+    planned(hiss(int(seconds * SLOW)), SLOW, detector=Loud())
+    assert len(blocks) == asked
+
+
 @pytest.mark.parametrize("pause", [10.4, 15.4, 18.0, 22.2, 24.6])
 def test_the_cut_falls_in_the_middle_of_the_pause(pause: float) -> None:
     said = np.tile(speech(), 2)[: 40 * RATE]

@@ -81,14 +81,20 @@ class Plan:
         self._pad, self._gap = round(_PAD_SECONDS * rate), round(_GAP_SECONDS * rate)
         self._held = np.zeros(0, np.float32)
         self._origin = 0  # the place of the first sample held
+        self._unjudged: list[Array] = []  # blocks that the detector has yet to hear
         self._judged = 0  # up to here it is known where speech is
         self._stretches: list[_Stretch] = []
 
     def hear(self, block: Array) -> Iterator[Window]:
         """Take the next samples and yield the windows that are complete with them."""
         self._held = np.concatenate([self._held, block])
-        self._judge(block, last=False)
-        if self._heard > self._longest or (self._at_pauses and self._is_complete):
+        self._unjudged.append(block)
+        if self._heard <= self._longest and not self._at_pauses:
+            return  # a recording that ends here is one window: most are short, and nobody asks where speech is in them
+        for waiting in self._unjudged:
+            self._judge(waiting, last=False)
+        self._unjudged = []
+        if self._heard > self._longest or self._is_complete:
             yield from self._windows(ended=False)
 
     def growing(self) -> Window | None:
