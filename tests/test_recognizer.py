@@ -1,9 +1,12 @@
 """The whole road with a small random network: what it says is nonsense, but it must be the same nonsense every way."""
 
 import io
+import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise, repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +15,13 @@ import soxr
 
 import auricle
 from auricle import audio
+from auricle.acoustic import AcousticModel
 from auricle.audio import Blocks, SourceInfo, Waveform
 from auricle.audio.track import Pieces, Track
 from auricle.errors import AudioError, BundleError
+from auricle.features import Array
 from auricle.recognizer import Recognizer, Source, _batches, _Window, load
-from auricle.transcript import Segment, Transcript
+from auricle.transcript import Segment, Transcript, Word
 
 CLIPS = sorted((Path(__file__).parent / "clips").glob("*.flac"))
 CLIP = CLIPS[2]
@@ -85,6 +90,59 @@ def test_many_come_in_the_order_given_and_as_they_are_alone(recognizer: Recogniz
     assert len({transcript.text for transcript in alone.values()}) == len(CLIPS)
     for source, transcript in zip(sources, recognizer.transcribe_many(sources), strict=True):
         same(transcript, alone[source])
+
+
+def test_with_two_cores_the_network_is_ahead_of_the_search_and_texts_are_the_same(
+    recognizer: Recognizer, toy_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search of the first batch ends only once the network has begun with the last, on another thread."""
+    sources = [CLIPS[i % 5] for i in range(12)]
+    expected = list(recognizer.transcribe_many(sources))
+    together = load(toy_bundle, threads=2)
+    last, threads = threading.Event(), []
+    log_probs, words = AcousticModel.log_probs, Recognizer._words
+
+    def counted(self: AcousticModel, batch: Sequence[Array]) -> list[Array]:
+        threads.append(threading.current_thread())
+        if len(threads) == 3:
+            last.set()
+        return log_probs(self, batch)
+
+    def waiting(self: Recognizer, *args: Any) -> tuple[Word, ...]:
+        assert last.wait(20), "the network waits for the search"
+        return words(self, *args)
+
+    monkeypatch.setattr(AcousticModel, "log_probs", counted)
+    monkeypatch.setattr(Recognizer, "_words", waiting)
+    for ours, theirs in zip(together.transcribe_many(sources), expected, strict=True):
+        same(ours, theirs)
+    assert len(threads) == 3
+    assert threading.current_thread() not in threads
+
+
+def test_one_core_is_one_thread(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    log_probs = AcousticModel.log_probs
+
+    def counted(self: AcousticModel, batch: Sequence[Array]) -> list[Array]:
+        threads.append(threading.current_thread())
+        return log_probs(self, batch)
+
+    monkeypatch.setattr(AcousticModel, "log_probs", counted)
+    list(recognizer.transcribe_many([CLIP] * 8))
+    assert threads == [threading.current_thread()] * 2
+
+
+def test_what_the_search_raises_comes_out_and_nothing_is_left_running(
+    toy_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no words today")
+
+    monkeypatch.setattr(Recognizer, "_words", broken)
+    with pytest.raises(RuntimeError, match="no words today"):
+        list(load(toy_bundle, threads=2).transcribe_many([CLIP] * 8))
+    assert not any(thread.name.startswith("acoustic") for thread in threading.enumerate())
 
 
 def test_many_are_read_as_they_are_asked_for(recognizer: Recognizer) -> None:
@@ -224,6 +282,7 @@ def test_batches_hold_every_window_and_not_much_more_than_a_minute() -> None:
     assert sorted(window.clip for batch in batches for window in batch) == list(range(300))
     padded = [len(batch) * max(len(window.features) for window in batch) * 0.01 for batch in batches]
     assert max(padded) <= 60
+    assert max(map(len, batches)) == 4
     assert sum(padded) < 1.1 * frames.sum() * 0.01
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, BinaryIO, TypeAlias, cast
@@ -34,6 +35,8 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any]
 LEAST_SECONDS = 0.1
 """No word is shorter than this; less is a mistake (a wrong unit, an empty track) that should not pass as silence."""
 _BATCH_SECONDS = 60.0
+# More at once cost the network no less each, and the more batches there are, the sooner the search has one.
+_BATCH_WINDOWS = 4
 # How far recognition looks ahead for windows of like length. Nothing later is read before these are done.
 _WINDOWS_AHEAD = 16
 _SECONDS_AHEAD = 160.0
@@ -84,10 +87,11 @@ class Recognizer:
         restorer: WindowedRestorer | None = None,
     ) -> None:
         self.bundle = bundle
+        self._cores = threads or os.cpu_count() or 1
         self._detector = detector or best_detector(bundle.features.sample_rate)
-        self._acoustic = AcousticModel(
-            bundle.files[ACOUSTIC], mel=bundle.features.mel, tokens=bundle.alphabet.tokens, threads=threads
-        )
+        self._acoustic = _acoustic_model(bundle, threads)
+        self._beside: AcousticModel | None = None
+        self._beside_lock = threading.Lock()
         self._decoder = decoder or decoder_of(bundle)
         self._calibration = calibration_of(bundle)
         self._restorer, self._restorer_lock = restorer, threading.Lock()
@@ -249,12 +253,32 @@ class Recognizer:
     def _groups(self, windows: Iterable[_Window], hot_words: Phrases) -> Iterator[list[tuple[int, Segment]]]:
         """Recognise windows, some at a time, and yield the clips and segments of these in their order."""
         for ahead in _ahead(windows):
-            done: list[tuple[int, Segment]] = []
-            for batch in _batches(ahead, self.bundle.features.hop_seconds):
-                results = self._acoustic.log_probs([window.features for window in batch])
-                for window, log_probs in zip(batch, results, strict=True):
-                    done.append((window.clip, self._segment(window, log_probs, hot_words)))
+            heard = self._heard(list(_batches(ahead, self.bundle.features.hop_seconds)))
+            done = [(window.clip, self._segment(window, log_probs, hot_words)) for window, log_probs in heard]
             yield sorted(done, key=lambda pair: (pair[0], pair[1].start))
+
+    def _heard(self, batches: Sequence[Sequence[_Window]]) -> Iterator[tuple[_Window, Array]]:
+        """Yield windows and their log-probabilities; where there are cores for it, the network is a batch ahead."""
+        features = [[window.features for window in batch] for batch in batches]
+        if len(batches) == 1 or self._cores == 1:
+            for batch, inputs in zip(batches, features, strict=True):
+                yield from zip(batch, self._acoustic.log_probs(inputs), strict=True)
+            return
+        network = self._acoustic_beside()
+        pool = ThreadPoolExecutor(1, "acoustic")
+        try:
+            coming = [pool.submit(network.log_probs, inputs) for inputs in features]
+            for batch, results in zip(batches, coming, strict=True):
+                yield from zip(batch, results.result(), strict=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _acoustic_beside(self) -> AcousticModel:
+        """Return the network for use beside the search, which has a core of its own: they would wait for each other."""
+        with self._beside_lock:
+            if self._beside is None:
+                self._beside = _acoustic_model(self.bundle, self._cores - 1)
+            return self._beside
 
     def _all_windows(self, recordings: Iterable[Blocks], opened: deque[Blocks]) -> Iterator[_Window]:
         for clip, blocks in enumerate(recordings):
@@ -283,6 +307,11 @@ class Recognizer:
             end=end,
             calibration=self._calibration,
         )
+
+
+def _acoustic_model(bundle: Bundle, threads: int | None) -> AcousticModel:
+    mel, tokens = bundle.features.mel, bundle.alphabet.tokens
+    return AcousticModel(bundle.files[ACOUSTIC], mel=mel, tokens=tokens, threads=threads)
 
 
 def _long_enough(blocks: Blocks) -> Iterator[Array]:
@@ -322,7 +351,8 @@ def _batches(windows: Iterable[_Window], hop_seconds: float) -> Iterator[list[_W
     """Group windows of like length, so that little of a batch is padding."""
     batch: list[_Window] = []
     for window in sorted(windows, key=lambda window: len(window.features)):
-        if batch and (len(batch) + 1) * len(window.features) * hop_seconds > _BATCH_SECONDS:
+        seconds = (len(batch) + 1) * len(window.features) * hop_seconds
+        if batch and (len(batch) == _BATCH_WINDOWS or seconds > _BATCH_SECONDS):
             yield batch
             batch = []
         batch.append(window)
