@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 RAY = Path(sys.executable).with_name("ray")
-READER, RECOGNISER = "RayReader", "RayRecogniser"
+READER, WORKER = "RayReader", "RayWorker"
 _OBJECT_STORE_BYTES = 100_000_000
 _START_SECONDS = 180.0  # Ray's own processes are many, and the machine may be at something else
 _STOP_SECONDS = 30.0
@@ -50,7 +50,7 @@ class Node:
             time.sleep(0.2)
 
     def workers(self, role: str) -> list[int]:
-        """The processes of the actors of a role, READER or RECOGNISER."""
+        """The processes of the actors of a stage, READER or WORKER."""
         return [pid for pid, line in self._processes() if line.startswith("ray::MapWorker") and role in line]
 
     def kill(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import pytest
+import soundfile
 
 from auricle.cli.app import main
 
@@ -25,12 +28,13 @@ POISON = """
 import os, sys
 if "auricle.batch.child" in " ".join(sys.orig_argv):
     from auricle import audio
-    open_blocks = audio.open_blocks
-    def poisoned(source, **options):
-        if options["name"].endswith("poison.flac"):
-            os.kill(os.getpid(), 9)
-        return open_blocks(source, **options)
-    audio.open_blocks = poisoned
+    def poisoned(read):
+        def reading(source, **options):
+            if str(options.get("name") or source).endswith("poison.flac"):
+                os.kill(os.getpid(), 9)
+            return read(source, **options)
+        return reading
+    audio.open_blocks, audio.read = poisoned(audio.open_blocks), poisoned(audio.read)
 """
 """A sitecustomize.py: recordings of that name end the process that opens them, as hostile bytes end a decoder."""
 
@@ -49,20 +53,28 @@ def corpus(clips: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def poison(tmp_path: Path) -> dict[str, str]:
     """The environment in which a recording called poison is one."""
-    folder = tmp_path / "site"
+    return {**os.environ, "PYTHONPATH": str(poisoning(tmp_path / "site"))}
+
+
+def poisoning(folder: Path) -> Path:
+    """Make a folder that poisons the processes of which PYTHONPATH has it."""
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(POISON)
-    return {**os.environ, "PYTHONPATH": str(folder)}
+    return folder
 
 
 @pytest.fixture
-def command(
-    toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Command:
-    """Run `auricle batch` with the small model: in this process, or as users do where it gets its own environment."""
+def command(shell: Command, toy_bundle: Path) -> Command:
+    """Run `auricle batch` with the small model."""
+    return lambda *arguments, env=None: shell("batch", *arguments, "--model", toy_bundle, env=env)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run `auricle`: in this process, or as users do where it gets its own environment."""
 
     def run(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        words = ["batch", *map(str, arguments), "--model", str(toy_bundle)]
+        words = [*map(str, arguments)]
         if env is not None:
             return subprocess.run(
                 [SCRIPT, *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=900
@@ -94,6 +106,38 @@ def started(*arguments: object, cwd: Path, env: dict[str, str] | None = None) ->
             yield process
         finally:
             process.kill()
+
+
+def manifest_of_damage(clips: Path, folder: Path) -> Path:
+    """Make a manifest of real clips and of one of each damage; the recording called poison is in order by itself."""
+    folder.mkdir()
+    whole = (clips / "austen-0880.flac").read_bytes()
+    for name in ("whole", "poison"):
+        (folder / f"{name}.flac").write_bytes(whole)
+    (folder / "cut.flac").write_bytes(whole[:20_000])
+    (folder / "empty.wav").touch()
+    loud, rate = soundfile.read(clips / "austen-0890.flac")
+    soundfile.write(folder / "loud.wav", np.clip(100 * loud, -1, 1), rate)
+    soundfile.write(folder / "silent.wav", 1e-5 * loud, rate)
+    lines = [json.loads(line) for line in (clips / "clips.jsonl").read_text().splitlines()]
+    lines = [line | {"audio_filepath": str(clips / line["audio_filepath"]), "age": 41} for line in lines]
+    right = {"text": "he was not an ill disposed young man"}
+    lines[2:2] = [
+        right | {"audio_filepath": name}
+        for name in ("cut.flac", "empty.wav", "gone.wav", "loud.wav", "silent.wav", "poison.flac")
+    ]
+    lines += [
+        right | {"id": "late", "audio_filepath": "whole.flac", "offset": 3.5},
+        right | {"id": "part", "audio_filepath": "whole.flac", "offset": 0.1, "duration": 2.0},
+        right | {"id": "long", "audio_filepath": "loud.wav", "duration": 9.0},
+        {"id": "much", "audio_filepath": "whole.flac", "text": "word " * 40},
+        {"id": "euros", "audio_filepath": "whole.flac", "text": "12 euros"},
+        {"id": "mute", "audio_filepath": "whole.flac", "text": " ?! "},
+        right | {"id": lines[0]["id"], "audio_filepath": "whole.flac"},
+    ]
+    path = folder / "m.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines) + "{oh\n")
+    return path
 
 
 def rows(output: Path) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ def tasks(count: int, taken: list[int] | None = None) -> Iterator[Task]:
 
 
 def run(given: Iterator[Task], recogniser: type[Recogniser] = Counting) -> Iterator[Heard]:
-    return run_local(given, rate=16_000, settings=Settings(), processes=4, reader=Long, recogniser=recogniser)
+    return run_local(given, rate=16_000, settings=Settings(), processes=4, reader=Long, worker=recogniser)
 
 
 def test_one_long_recording_occupies_every_worker() -> None:
@@ -78,6 +78,12 @@ def test_everything_is_recognised_once() -> None:
     numbers = Counter(end.number for heard in run(tasks(10)) for end in heard.ends)
     assert numbers == dict.fromkeys(range(10), 20)
     assert not list(run(tasks(0)))
+
+
+def test_without_a_rate_each_task_goes_to_a_worker_as_it_is() -> None:
+    given = (Unit((Piece(number, "a", 0, 0, NOTHING),), ()) for number in range(10))
+    found = run_local(given, rate=None, settings=None, processes=3, reader=Long, worker=Counting)
+    assert sorted(end.number for heard in found for end in heard.ends) == list(range(10))
 
 
 def test_no_more_is_read_than_the_workers_can_take() -> None:

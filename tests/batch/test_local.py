@@ -187,10 +187,17 @@ def test_nothing_else_knows_of_the_extra() -> None:
     assert not {"ray", "pyarrow", "fsspec", "s3fs"}.intersection(done.stdout.split())
 
 
-def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
-    hide = (
-        "import sys; from importlib import util as u; f = u.find_spec; sys.argv = ['auricle', 'batch', 'x', '-o', 'y']"
-    )
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["batch", "x", "-o", "y"], "auricle batch"),
+        (["evaluate", "-m", "x", "--engine", "local"], "--engine"),
+        (["data", "check", "x", "--engine", "ray"], "--engine"),
+    ],
+)
+def test_without_the_extra_one_line_says_what_to_install(arguments: list[str], what: str, tmp_path: Path) -> None:
+    hide = "import sys; from importlib import util as u; f = u.find_spec; "
+    hide += f"sys.argv = {['auricle', *arguments]}"
     hide += "; u.find_spec = lambda name, *a: None if name in {'pyarrow', 'ray'} else f(name, *a)"
     done = subprocess.run(
         [sys.executable, "-c", hide + "; from auricle.cli.app import main; main()"],
@@ -200,5 +207,5 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    expected = "auricle: auricle batch needs packages that are not installed: run \"pip install 'auricle[ray]'\".\n"
+    expected = f"auricle: {what} needs packages that are not installed: run \"pip install 'auricle[ray]'\".\n"
     assert done.stderr == expected

@@ -21,8 +21,8 @@ import soundfile
 import auricle
 from auricle.audio import read
 
-from .cluster import READER, RECOGNISER, Cluster, Node, bucket_server
-from .conftest import SCRIPT, contents, rows, started
+from .cluster import READER, WORKER, Cluster, Node, bucket_server
+from .conftest import SCRIPT, contents, manifest_of_damage, poisoning, rows, started
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 pytest.importorskip("s3fs", reason="the extra ray is not installed")
@@ -72,6 +72,7 @@ def archive(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
         monkeypatch = stack.enter_context(pytest.MonkeyPatch.context())
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setenv("PYTHONPATH", str(poisoning(folder / "site")))
         cluster = Cluster()
         stack.callback(cluster.close)
         yield Archive(cluster, folder)
@@ -149,7 +150,7 @@ def test_a_killed_worker_and_a_lost_node_change_no_byte(archive: Archive, undist
     with started(*archive.asked(output), cwd=archive.folder, env=archive.cluster.environment) as process:
         reading = node_with_reader(archive.cluster, process)
         wait_for(output, 1, process)
-        os.kill(next(pid for node in archive.cluster.nodes for pid in node.workers(RECOGNISER)), signal.SIGKILL)
+        os.kill(next(pid for node in archive.cluster.nodes for pid in node.workers(WORKER)), signal.SIGKILL)
         wait_for(output, 3, process)
         archive.cluster.lose(reading)  # and with it what has been read and nobody has recognised yet
         printed, said = process.communicate(timeout=_PATIENCE_SECONDS)
@@ -193,3 +194,26 @@ def test_an_evaluation_by_the_cluster_hears_what_one_process_hears(archive: Arch
         heard.append([(row["id"], row["hypothesis"]) for row in one["rows"]])
     assert heard[0] == heard[1]
     assert len(heard[0]) == 5
+
+
+def test_a_check_by_the_cluster_finds_to_the_byte_what_this_machine_finds(
+    archive: Archive, clips: Path, toy_bundle: Path
+) -> None:
+    manifest, cleaned = manifest_of_damage(clips, archive.folder / "damaged"), archive.folder / "cleaned.jsonl"
+    asked = ["data", "check", str(manifest), "--align", "--model", str(toy_bundle), "--json", "-o", str(cleaned)]
+    found = []
+    for engine in (["local", "--processes", "2"], ["ray", "--address", archive.cluster.address]):
+        done = subprocess.run(
+            [str(SCRIPT), *asked, "--engine", *engine],
+            env=archive.cluster.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+        found.append((done.stdout, done.stderr, cleaned.read_bytes()))
+        cleaned.unlink()
+    assert found[1] == found[0]
+    assert "poison.flac ended the process that read it, more than once" in found[1][0]
+    assert len(json.loads(found[1][0])["scores"]) == 8

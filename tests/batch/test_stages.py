@@ -15,9 +15,10 @@ import pytest
 from auricle.audio import SourceInfo
 from auricle.batch.cell import Cell, CellDied
 from auricle.batch.recognising import Settings
-from auricle.batch.stages import Reader, Recogniser
+from auricle.batch.stages import Checker, Reader, Recogniser
 from auricle.batch.work import End, Piece, Recording, Task, Unit, units
 from auricle.errors import AuricleError
+from auricle.manifest import Utterance
 from auricle.transcript import Segment
 
 INFO = SourceInfo("wav/pcm_s16", 16_000, 1, 60.0)
@@ -87,6 +88,17 @@ def test_the_one_of_a_unit_that_kills_is_set_aside_and_the_others_are_heard() ->
         2,
         "2.wav ended the process that recognised it, more than once: it is set aside.",
     )
+
+
+def test_an_utterance_that_kills_once_is_answered_for_and_one_that_kills_twice_is_set_aside() -> None:
+    script = Script([CellDied], [0.5], [CellDied], [CellDied], [0.7])
+    checker = Checker(16_000, Settings(), script)
+    answers = [checker((number, Utterance("a", Path(f"/{number}.wav")))) for number in (4, 5, 6)]
+    assert answers == [
+        (4, 0.5),
+        (5, "/5.wav ended the process that aligned it, more than once: it is set aside."),
+        (6, 0.7),
+    ]
 
 
 def test_units_are_small_and_the_same_for_the_same_pieces() -> None:

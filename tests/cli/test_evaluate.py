@@ -157,7 +157,7 @@ def test_report_and_limit(auricle: Run, toy_bundle: Path, clips: Path, tmp_path:
         (["-m", "a.jsonl", "-m", "./a.jsonl"], 2, "twice"),
         (["-m", "a.jsonl", "--limit", "0"], 2, "--limit"),
         (["-m", "a.jsonl", "--address", "x:1"], 2, "only --engine ray has an address"),
-        (["-m", "a.jsonl", "--processes", "2"], 2, "only --engine has recognisers to count"),
+        (["-m", "a.jsonl", "--processes", "2"], 2, "only --engine has workers to count"),
         (["-m", "a.jsonl", "--engine", "local", "--threads", "2"], 2, "give --processes"),
         (["-m", "a.jsonl"], 1, "auricle: a.jsonl: cannot read the manifest"),
     ],

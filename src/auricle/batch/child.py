@@ -1,4 +1,5 @@
-"""What runs in the child of a `Cell`: it reads recordings, or recognises windows, until its input ends.
+"""What runs in the child of a `Cell`: it reads recordings, recognises windows, or checks utterances, until its
+input ends.
 
 Calls and answers are pickles on standard input and output; the parent is the only one that writes there. A call is
 answered by any number of ("value", VALUE), then ("end", None). Before the first, ("ready", None) says that the role is
@@ -45,6 +46,10 @@ def _role(role: str, options: dict[str, Any]) -> Answer:
         from auricle.batch.reading import Windows
 
         return Windows(**options)
+    if role == "check":
+        from auricle.batch.checking import Answers
+
+        return Answers(**options)
     from auricle.batch.recognising import Segments
 
     return Segments(**options)

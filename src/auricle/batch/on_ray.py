@@ -1,4 +1,4 @@
-"""The engine on a Ray cluster: the same two stages as actors of Ray Data, which places, feeds and restarts them."""
+"""The engine on a Ray cluster: the same stages as actors of Ray Data, which places, feeds and restarts them."""
 
 from __future__ import annotations
 
@@ -15,45 +15,47 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from auricle.batch.recognising import Settings
-from auricle.batch.stages import Reader, Recogniser
-from auricle.batch.work import Heard, Task
+from auricle.batch.stages import Reader, Recogniser, Stage
 from auricle.bundle import find_bundle, write_bundle
 from auricle.errors import AuricleError
 
 _BLOCK_TASKS = 16
 _BLOCK_BYTES = 12 << 20  # about a unit: one long recording is spread while it is still being cut
-# One recogniser for each core, and half of it asked for: when a node is lost, its actors find room beside the others.
+# One worker for each core, and half of it asked for: when a node is lost, its actors find room beside the others.
 # What they were at would otherwise wait until others have nothing left to do, or for another node.
-_RECOGNISER_CPUS, _READER_CPUS = 0.4, 0.2
-_RECOGNISERS_A_READER = 8
+_WORKER_CPUS, _READER_CPUS = 0.4, 0.2
+_WORKERS_A_READER = 8
 _PATIENCE_SECONDS = 10.0
 Row: TypeAlias = dict[str, bytes]
+_VALUE = "value"  # the one column, pickled
 
 
 def run_ray(
-    tasks: Iterator[Task],
+    tasks: Iterator[Any],
     *,
-    rate: int,
-    settings: Settings,
+    rate: int | None,
+    settings: Settings | None,
     processes: int | None,
     address: str | None,
-    counted: Callable[[int], None] = lambda recognisers: None,
-) -> Iterator[Heard]:
-    """Yield what the actors of a cluster recognise of the tasks, in any order and possibly more than once.
+    worker: Callable[[Any], Stage] = Recogniser,
+    counted: Callable[[int], None] = lambda workers: None,
+) -> Iterator[Any]:
+    """Yield what the actors of a cluster make of the tasks, in any order and possibly more than once: see `run_local`.
 
     Without an `address` it is the cluster that RAY_ADDRESS names, or one on this machine that ends with the iterator.
-    There are `processes` recognisers, by default one for each core of the cluster, and `counted` is told how many. The
+    There are `processes` workers, by default one for each core of the cluster, and `counted` is told how many. The
     tasks lie in Ray's object store, about 0.2 kB for each recording, and not in this process. Raises AuricleError when
     the cluster cannot do it.
     """
     with _cluster(address, processes) as ray:
         count = processes or max(1, int(ray.cluster_resources().get("CPU", 1)))
         counted(count)
-        dataset = _dataset(ray, [ray.put(block) for block in _blocks(tasks)], rate, _portable(ray, settings), count)
+        refs = [ray.put(block) for block in _blocks(tasks)]
+        dataset = _dataset(refs, rate, {"worker": worker, **_portable(ray, settings)}, count)
         try:
             for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                for content in batch.column("heard"):
-                    yield cast("Heard", pickle.loads(content.as_py()))
+                for content in batch.column(_VALUE):
+                    yield pickle.loads(content.as_py())
         except (ray.exceptions.RayError, ray.exceptions.RayTaskError) as error:
             raise AuricleError(f"the Ray cluster gave up: {_reason(error)}") from error
 
@@ -66,73 +68,71 @@ class RayReader:
 
     def __call__(self, row: Row) -> Iterator[Row]:
         """Yield the units."""
-        for unit in self._reader(pickle.loads(row["task"])):
-            yield {"unit": pickle.dumps(unit, protocol=pickle.HIGHEST_PROTOCOL)}
+        for unit in self._reader(pickle.loads(row[_VALUE])):
+            yield {_VALUE: pickle.dumps(unit, protocol=pickle.HIGHEST_PROTOCOL)}
 
 
-class RayRecogniser:
-    """A recogniser as an actor. The model is the user's file, which no other machine of the cluster need have."""
+class RayWorker:
+    """A worker as an actor. The model is the user's file, which no other machine of the cluster need have."""
 
-    def __init__(self, settings: Settings, model: list[Any]) -> None:
+    def __init__(self, worker: Callable[[Any], Stage], settings: Settings | None, model: list[Any]) -> None:
         import ray
 
-        if model:
+        if settings and model:
             # For as long as this process lives, and the next actor of this machine need not know.
             self._folder = tempfile.TemporaryDirectory(prefix="auricle-", ignore_cleanup_errors=True)
             path = Path(self._folder.name, "model.auricle")
             path.write_bytes(cast("bytes", ray.get(model[0])))
             settings = Settings(str(path), settings.language_model, settings.beam)
-        self._recogniser = Recogniser(settings)
+        self._worker = worker(settings)
 
     def __call__(self, row: Row) -> Row:
-        """Return what was heard."""
-        heard = self._recogniser(pickle.loads(row["unit"]))
-        return {"heard": pickle.dumps(heard, protocol=pickle.HIGHEST_PROTOCOL)}
+        """Return what was made of it."""
+        made = self._worker(pickle.loads(row[_VALUE]))
+        return {_VALUE: pickle.dumps(made, protocol=pickle.HIGHEST_PROTOCOL)}
 
 
-def _dataset(ray: Any, refs: list[Any], rate: int, model: tuple[Settings, list[Any]], count: int) -> Any:
+def _dataset(refs: list[Any], rate: int | None, working: dict[str, Any], count: int) -> Any:
+    """Return the pipeline: readers where there is a rate, and `count` workers that are made with these arguments."""
     from ray.data import ActorPoolStrategy, DataContext, from_arrow_refs
 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = _BLOCK_BYTES
-    settings, bundle = model
-    readers = -(-count // _RECOGNISERS_A_READER)
-    return (
-        from_arrow_refs(refs)
-        .flat_map(
+    dataset = from_arrow_refs(refs)
+    if rate:
+        dataset = dataset.flat_map(
             RayReader,
             fn_constructor_kwargs={"rate": rate},
-            compute=ActorPoolStrategy(size=readers),
+            compute=ActorPoolStrategy(size=-(-count // _WORKERS_A_READER)),
             num_cpus=_READER_CPUS,
         )
-        .map(
-            RayRecogniser,
-            fn_constructor_kwargs={"settings": settings, "model": bundle},
-            compute=ActorPoolStrategy(size=count),
-            num_cpus=_RECOGNISER_CPUS,
-        )
+    return dataset.map(
+        RayWorker,
+        fn_constructor_kwargs=working,
+        compute=ActorPoolStrategy(size=count),
+        num_cpus=_WORKER_CPUS,
     )
 
 
-def _blocks(tasks: Iterator[Task]) -> Iterator[Any]:
+def _blocks(tasks: Iterator[Any]) -> Iterator[Any]:
     import pyarrow as pa
 
     while block := list(islice(tasks, _BLOCK_TASKS)):
-        yield pa.table({"task": pa.array([pickle.dumps(task) for task in block], pa.binary())})
+        yield pa.table({_VALUE: pa.array([pickle.dumps(task) for task in block], pa.binary())})
 
 
-def _portable(ray: Any, settings: Settings) -> tuple[Settings, list[Any]]:
+def _portable(ray: Any, settings: Settings | None) -> dict[str, Any]:
     """Return the settings and, where the model is a file of this machine, its content in the object store."""
-    if settings.model is None or not Path(settings.model).exists():
-        return settings, []
+    if settings is None or settings.model is None or not Path(settings.model).exists():
+        return {"settings": settings, "model": []}
     path = Path(settings.model)
     if path.is_file():
-        return settings, [ray.put(path.read_bytes())]
+        return {"settings": settings, "model": [ray.put(path.read_bytes())]}
     with tempfile.TemporaryDirectory() as folder:
         packed = Path(folder, "model.auricle")
         write_bundle(find_bundle(path), packed)
-        return settings, [ray.put(packed.read_bytes())]
+        return {"settings": settings, "model": [ray.put(packed.read_bytes())]}
 
 
 @contextmanager

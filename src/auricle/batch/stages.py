@@ -1,4 +1,7 @@
-"""The two stages that both engines run, each beside a child that may die: recordings to units, units to segments."""
+"""The stages that both engines run, each beside a child that may die.
+
+They are two for a batch, recordings to units and units to segments, and one for a check, utterances to answers.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from auricle.audio import SourceInfo
 from auricle.batch.cell import Cell, CellDied
 from auricle.batch.recognising import Settings
 from auricle.batch.work import Busy, End, Heard, Piece, Recording, Task, Unit, alone, units
+from auricle.manifest import Utterance
 from auricle.transcript import Segment
 
 _TRIES = 2
@@ -22,6 +26,18 @@ class Calls(Protocol):
 
     def call(self, value: object) -> Iterator[Any]:
         """Yield the answers. Raises CellDied."""
+        ...
+
+    def close(self) -> None:
+        """End the child."""
+        ...
+
+
+class Stage(Protocol):
+    """What an engine needs of a stage. It is called by one thread, and may be closed by another."""
+
+    def __call__(self, value: Any, /) -> Any:
+        """Return what becomes of a value; the first of two stages returns an iterator of what goes to the second."""
         ...
 
     def close(self) -> None:
@@ -118,6 +134,29 @@ class Recogniser:
         except CellDied:
             return None
         return [(piece.number, piece.index, found) for piece, found in zip(unit.pieces, segments, strict=True)]
+
+
+class Checker:
+    """Has utterances answered for. One during which the child dies is tried again, and then set aside by its file."""
+
+    def __init__(self, rate: int, settings: Settings | None, cell: Calls | None = None) -> None:
+        self._cell = cell or Cell("check", rate=rate, settings=settings)
+        self._what = "aligned" if settings else "read"
+
+    def __call__(self, numbered: tuple[int, Utterance]) -> tuple[int, Any]:
+        """Return the number and the answer. Raises AuricleError when the model cannot be loaded."""
+        number, utterance = numbered
+        for _ in range(_TRIES):
+            try:
+                (answer,) = self._cell.call(utterance)
+            except CellDied:
+                continue
+            return number, answer
+        return number, _set_aside(str(utterance.audio_filepath), self._what)
+
+    def close(self) -> None:
+        """End the child."""
+        self._cell.close()
 
 
 def _set_aside(name: str, what: str) -> str:

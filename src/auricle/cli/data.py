@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from auricle.cli.app import app
-from auricle.cli.terminal import Bar, Model, Threads, complain, load_recognizer, write_whole
+from auricle.cli.terminal import (
+    Address,
+    Bar,
+    EngineName,
+    Model,
+    Processes,
+    Threads,
+    complain,
+    engine_of,
+    load_recognizer,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from auricle.batch.engine import Engine
     from auricle.corpora import Collected
-    from auricle.corpora.check import Limits
+    from auricle.corpora.check import Hearing, Limits
     from auricle.corpora.findings import Report
+    from auricle.corpora.mismatch import Scoring
     from auricle.corpora.stats import Stats
     from auricle.recognizer import Recognizer
 
@@ -66,24 +80,33 @@ def check(  # noqa: PLR0917  (typer makes options of them)
     ] = None,
     model: Model = None,
     threads: Threads = None,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(help="Decode and align in processes that may die, or on a Ray cluster; default: in this one."),
+    ] = None,
+    address: Address = None,
+    processes: Processes = None,
 ) -> None:
     """Decode every recording of a manifest and say what is wrong with it.
 
     The exit code is 1 when something is found that should not be learnt from, unless --output wrote the manifest
-    without it. Recordings that are clipped are shown and kept; stated durations that are wrong are mended.
+    without it. Recordings that are clipped are shown and kept; stated durations that are wrong are mended. With
+    --engine the result is the same, and a recording that ends the process that decodes it is unreadable, not the end
+    of the command; that needs the extra "ray", also without a cluster.
     """
     from auricle.corpora.check import check, cleaned, utterances_of
     from auricle.corpora.mismatch import LEAST_SCORE, align_all
 
     if alphabet is not None and (model or align):
         raise typer.BadParameter("a model has its alphabet: give one of them.", param_hint="--alphabet")
-    recognizer = load_recognizer(model, threads, no_lm=True) if align else None
+    spread_over = engine_of(engine, address, processes, threads)
+    limits, hearing, scoring = _means(alphabet, model, threads, spread_over, align=align)
     with Bar("decoding") as bar:
-        report = check(manifest, _limits(alphabet, model, recognizer), threads=threads, progress=bar.tell)
-        if recognizer:
+        report = check(manifest, limits, hearing, progress=bar.tell)
+        if scoring:
             least = LEAST_SCORE if least_score is None else least_score
             utterances = utterances_of(manifest, report)
-            report = align_all(report, utterances, recognizer, least_score=least, progress=bar.tell)
+            report = align_all(report, utterances, scoring, least_score=least, progress=bar.tell)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=2, allow_nan=False))
     else:
@@ -95,7 +118,28 @@ def check(  # noqa: PLR0917  (typer makes options of them)
         raise typer.Exit(1)
 
 
-def _limits(alphabet: str | None, model: str | None, recognizer: Recognizer | None) -> Limits:
+def _means(
+    alphabet: str | None, model: str | None, threads: int | None, engine: Engine | None, *, align: bool
+) -> tuple[Limits, Hearing, Scoring | None]:
+    """Return what the network asks, and what decodes and, if that is wanted, aligns: an engine, or this process."""
+    from auricle.corpora.check import hear
+    from auricle.corpora.mismatch import align_each
+
+    if engine:
+        from auricle.batch.recognising import Settings
+
+        limits, settings = _limits(alphabet, model), Settings(model, language_model=False)
+        scoring = partial(engine.check, rate=limits.features.sample_rate, settings=settings)
+        return limits, engine.check, scoring if align else None
+    recognizer = load_recognizer(model, threads, no_lm=True) if align else None
+    return (
+        _limits(alphabet, model, recognizer),
+        partial(hear, threads=threads),
+        partial(align_each, recognizer=recognizer) if recognizer else None,
+    )
+
+
+def _limits(alphabet: str | None, model: str | None, recognizer: Recognizer | None = None) -> Limits:
     """Return what the named or given network asks; without any, the embedded English model where there is one."""
     from auricle.alphabet import Alphabet
     from auricle.bundle import embedded_bundle, embedded_names, read_bundle

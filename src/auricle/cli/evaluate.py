@@ -23,8 +23,8 @@ from auricle.cli.terminal import (
     NoLm,
     Processes,
     Threads,
-    check_address,
     complain,
+    engine_of,
     load_recognizer,
     write_whole,
 )
@@ -79,21 +79,13 @@ def evaluate(
 
     if len({path.resolve() for path in manifests}) < len(manifests):
         raise typer.BadParameter("a manifest is given twice: each counts once.", param_hint="--manifest")
-    check_address(engine, address)
-    if engine is None and processes:
-        raise typer.BadParameter("only --engine has recognisers to count.", param_hint="--processes")
-    if engine and threads:
-        raise typer.BadParameter("a recogniser of --engine has one; give --processes.", param_hint="--threads")
+    spread_over = engine_of(engine, address, processes, threads)
     sets = {path: spread(read_manifest(path), limit) for path in manifests}
-    if engine:
-        from auricle.batch.extra import check_extra
-
-        check_extra("--engine", engine)
-        from auricle.batch.engine import Engine
+    if spread_over:
         from auricle.batch.recognising import Settings
 
         settings = Settings(model, language_model=not no_lm, beam=beam)
-        reports = _spread_reports(sets, Engine(engine, address, processes), settings)
+        reports = _spread_reports(sets, spread_over, settings)
     else:
         reports = _reports(sets, load_recognizer(model, threads, no_lm=no_lm, beam=beam))
     pooled = _pooled(list(reports.values()))

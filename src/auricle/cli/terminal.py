@@ -13,6 +13,7 @@ import typer
 from auricle.errors import AuricleError, BundleError
 
 if TYPE_CHECKING:
+    from auricle.batch.engine import Engine
     from auricle.recognizer import Recognizer
 
 Model: TypeAlias = Annotated[
@@ -47,7 +48,7 @@ Address: TypeAlias = Annotated[
     typer.Option("--address", metavar="HOST:PORT", help="The Ray cluster; default: RAY_ADDRESS, or one started here."),
 ]
 Processes: TypeAlias = Annotated[
-    int | None, typer.Option("--processes", min=1, metavar="N", help="Recognisers; default: one for each core.")
+    int | None, typer.Option("--processes", min=1, metavar="N", help="Workers; default: one for each core.")
 ]
 
 
@@ -55,6 +56,28 @@ def check_address(engine: EngineName | None, address: str | None) -> None:
     """Raise BadParameter for an address of what has none."""
     if address and engine is not EngineName.RAY:
         raise typer.BadParameter("only --engine ray has an address.", param_hint="--address")
+
+
+def engine_of(
+    name: EngineName | None, address: str | None, processes: int | None, threads: int | None
+) -> Engine | None:
+    """Return the engine that is asked for, or nothing where the work is to be done in this process.
+
+    Raises BadParameter for options that do not go together, MissingExtraError where its packages are not there.
+    """
+    check_address(name, address)
+    if name is None and processes:
+        raise typer.BadParameter("only --engine has workers to count.", param_hint="--processes")
+    if name and threads:
+        raise typer.BadParameter("a worker of --engine has one; give --processes.", param_hint="--threads")
+    if name is None:
+        return None
+    from auricle.batch.extra import check_extra
+
+    check_extra("--engine", name)
+    from auricle.batch.engine import Engine
+
+    return Engine(name, address, processes)
 
 
 def complain(message: str) -> None:

@@ -7,12 +7,14 @@ import math
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -57,7 +59,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sound:
+class Sound:
     """What was decoded: seconds of the utterance and of its whole file, peak, share of samples at full scale."""
 
     seconds: float
@@ -66,7 +68,19 @@ class _Sound:
     clipped: float
 
 
-def check(path: Path, limits: Limits, *, threads: int | None = None, progress: Progress = silent_progress) -> Report:
+Hearing: TypeAlias = Callable[[Collection[Utterance], int], Generator[Sound | str, None, None]]
+"""Yields for each utterance, in their order, what was decoded of it at a rate in Hz, or why that cannot be done."""
+
+
+def hear(
+    utterances: Collection[Utterance], rate: int, *, threads: int | None = None
+) -> Generator[Sound | str, None, None]:
+    """Decode in threads of this process: a `Hearing`."""
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        yield from pool.map(partial(listen, rate=rate), utterances)
+
+
+def check(path: Path, limits: Limits, hearing: Hearing = hear, *, progress: Progress = silent_progress) -> Report:
     """Decode every recording of a manifest and return what is wrong with it.
 
     Raises ManifestError when the manifest cannot be read, or no line of it is an utterance.
@@ -79,8 +93,7 @@ def check(path: Path, limits: Limits, *, threads: int | None = None, progress: P
     uses = Counter(utterance.audio_filepath for utterance in utterances.values())
     rate = limits.features.sample_rate
     seconds = 0.0
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        sounds = pool.map(partial(_listen, rate=rate), utterances.values())
+    with closing(hearing(utterances.values(), rate)) as sounds:
         for done, ((line, utterance), sound) in enumerate(zip(utterances.items(), sounds, strict=True), start=1):
             findings += _of_text(line, utterance, limits.alphabet)
             if isinstance(sound, str):
@@ -140,14 +153,14 @@ def _read(lines: list[tuple[int, str]], path: Path, findings: list[Finding]) -> 
         yield number, utterance
 
 
-def _listen(utterance: Utterance, *, rate: int) -> _Sound | str:
+def listen(utterance: Utterance, *, rate: int) -> Sound | str:
     """Decode an utterance's recording, or return why that cannot be done."""
     try:
         waveform = audio.read(utterance.audio_filepath, rate=rate, offset=utterance.offset, duration=utterance.duration)
     except AudioError as error:
         return str(error)
     level = np.abs(waveform.samples)
-    return _Sound(
+    return Sound(
         seconds=waveform.duration,
         file_seconds=waveform.source.duration,
         peak=float(level.max()),
@@ -187,7 +200,7 @@ def _is_spoken(character: str) -> bool:
     return category[0] in "LN" or category == "Sc" or character in _SPOKEN_SIGNS
 
 
-def _of_sound(line: int, utterance: Utterance, sound: _Sound) -> Iterator[Finding]:
+def _of_sound(line: int, utterance: Utterance, sound: Sound) -> Iterator[Finding]:
     decibels = 20 * math.log10(max(sound.peak, 1e-6))
     if sound.peak < SILENT_PEAK:
         yield Finding(Kind.SILENT, line, utterance.id, f"its loudest sample lies at {decibels:.0f} dB.", -decibels)
@@ -197,7 +210,7 @@ def _of_sound(line: int, utterance: Utterance, sound: _Sound) -> Iterator[Findin
         )
 
 
-def _of_both(line: int, utterance: Utterance, sound: _Sound, limits: Limits, *, is_whole: bool) -> Iterator[Finding]:
+def _of_both(line: int, utterance: Utterance, sound: Sound, limits: Limits, *, is_whole: bool) -> Iterator[Finding]:
     """Hold text, stated duration and sound against each other; `is_whole` where no other utterance is in the file."""
     seconds = sound.seconds
     left = sound.file_seconds - utterance.offset
