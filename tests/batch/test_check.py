@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from auricle.batch.engine import Engine
+from auricle.batch.on_ray import RayWorker
+from auricle.batch.stages import Checker
+from auricle.corpora.check import listen
 from auricle.corpora.findings import Kind
 from auricle.manifest import Utterance
 
@@ -60,6 +65,13 @@ def test_where_all_is_dropped_nothing_is_aligned(shell: Command, toy_bundle: Pat
     done = shell("data", "check", tmp_path / "m.jsonl", "--model", toy_bundle, "--align", "--json", *LOCAL)
     assert (done.returncode, done.stderr) == (1, "")
     assert json.loads(done.stdout)["counts"]["unreadable"] == 1
+
+
+def test_an_actor_of_ray_answers_as_this_process_does(clips: Path) -> None:
+    utterance = Utterance("a", clips / "austen-0880.flac")
+    with closing(Checker(16_000, None)) as checker:
+        (made,) = RayWorker(lambda settings: checker, None, [])({"value": pickle.dumps((3, utterance))}).values()
+    assert pickle.loads(made) == (3, listen(utterance, rate=16_000))
 
 
 def test_answers_of_a_cluster_are_put_in_order_each_once(monkeypatch: pytest.MonkeyPatch) -> None:

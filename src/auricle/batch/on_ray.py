@@ -76,9 +76,9 @@ class RayWorker:
     """A worker as an actor. The model is the user's file, which no other machine of the cluster need have."""
 
     def __init__(self, worker: Callable[[Any], Stage], settings: Settings | None, model: list[Any]) -> None:
-        import ray
-
         if settings and model:
+            import ray
+
             # For as long as this process lives, and the next actor of this machine need not know.
             self._folder = tempfile.TemporaryDirectory(prefix="auricle-", ignore_cleanup_errors=True)
             path = Path(self._folder.name, "model.auricle")
