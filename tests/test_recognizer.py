@@ -278,7 +278,7 @@ def test_a_hundredth_of_a_second_is_refused(recognizer: Recognizer, tmp_path: Pa
 def test_batches_hold_every_window_and_not_much_more_than_a_minute() -> None:
     frames = np.random.default_rng(0).integers(10, 2500, 300)
     windows = [_Window(i, 0.0, 1.0, np.zeros((n, 1), np.float32)) for i, n in enumerate(frames)]
-    batches = list(_batches(windows, 0.01))
+    batches = list(_batches(windows, 0.01, 4))
     assert sorted(window.clip for batch in batches for window in batch) == list(range(300))
     padded = [len(batch) * max(len(window.features) for window in batch) * 0.01 for batch in batches]
     assert max(padded) <= 60

@@ -40,8 +40,8 @@ class BeamOptions:
     """
 
     beam: int = 64
-    beam_threshold: float = 16.0
-    token_threshold: float = 9.0
+    beam_threshold: float = 14.0
+    token_threshold: float = 7.0
     alpha: float = 0.6
     beta: float = 1.0
     unknown: float = -8.0
