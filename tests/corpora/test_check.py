@@ -72,7 +72,7 @@ def quiet(folder: Path, gain: float) -> str:
         ({"text": "he was 3 men"}, "characters", "3 in 'he was 3 men'"),
         ({"text": "it cost 2 € in Яд"}, "characters", "2 € Я д in"),
         ({"id": "austen-0930"}, "duplicate_id", "line 6 has the id of line 5."),
-        ({"text": "he was not an ill disposed young man " * 3}, "too_short", "110 characters need"),
+        ({"text": "he was not an ill disposed young man " * 5}, "too_short", "184 characters need"),
         ({"duration": 5.5}, "duration", "2.99 s, not 5.50 s."),
         ({"offset": 1.0, "duration": 2.5}, "duration", "1.99 s, not 2.50 s."),
     ],
