@@ -151,6 +151,18 @@ def test_hot_words_win_where_the_sound_is_unsure_with_and_without_a_model() -> N
         assert decoder.decode(log_probs, hot_words=["bratwurst"])[0].text == "mister bret said"
 
 
+def test_a_hot_word_that_the_model_lacks_earns_nothing_for_a_beginning_that_is_known() -> None:
+    """Its price is made up for where it is paid: or whatever begins like it would put all else out of the beam."""
+    decoder = BeamDecoder(AB, unigram_model({"a": 0.4, "ab": 0.2}), BeamOptions(unknown=-50.0))
+    hot = decoder._automaton({"aba": 1.0, "a b": 1.0})
+    assert hot is not None
+    node, steps = hot.start, []
+    for token in AB.encode("aba"):
+        steps.append(float(hot.reward[node, token]))
+        node = int(hot.step[node, token])
+    assert steps == pytest.approx([1.0, 1.0, 51.0])
+
+
 def test_hot_words_outside_the_alphabet_are_refused_by_name() -> None:
     with pytest.raises(AuricleError, match=r"hot word 'R2D2' cannot be written .*no '2'"):
         BeamDecoder(ENGLISH).decode(certain("a"), hot_words=["fine", "R2D2"])

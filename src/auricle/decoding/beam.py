@@ -7,7 +7,7 @@ All beams take a step at once, as rows of arrays; a text is one beam, however ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -92,11 +92,12 @@ class BeamDecoder:
 
     def _compile(self, phrases: tuple[str, ...] | tuple[tuple[str, float], ...]) -> HotWords:
         given = [phrase if isinstance(phrase, tuple) else (phrase, DEFAULT_BOOST) for phrase in phrases]
-        whole = rewards(dict(given), self._alphabet)
+        earned = rewards(dict(given), self._alphabet)
         if self._fusion:
             # A hot word is worth saying even where the language model has never seen it.
-            whole = {phrase: reward + self._fusion.amends(phrase.split()) for phrase, reward in whole.items()}
-        return hot_words(whole, self._alphabet)
+            for phrase, shares in earned.items():
+                earned[phrase] = [sum(pair) for pair in zip(shares, self._fusion.amends(phrase), strict=True)]
+        return hot_words(earned, self._alphabet)
 
     def _hypothesis(self, log_probs: Array, tokens: tuple[int, ...], score: float) -> Hypothesis:
         path = align(log_probs, tokens)
@@ -124,9 +125,23 @@ class _Fusion:
         scores = self.options.alpha * log_probs.astype(np.float64) + self.options.beta
         return np.where(words > 0, scores, scores + self.options.unknown), states
 
-    def amends(self, words: Sequence[str]) -> float:
-        """Return what it takes to make up for the words that the model does not know."""
-        return -self.options.unknown * sum(self._alphabet.encode(word) not in self.lexicon for word in words)
+    def amends(self, phrase: str) -> list[float]:
+        """Return what makes up for the words that the model does not know, after 0 to n characters of a phrase.
+
+        It is given where the price is paid: from the letter on that no known word goes on with, or else with the last.
+        Earlier, whatever begins like a hot word would put all other texts out of the beam.
+        """
+        found, total = [0.0], 0.0
+        for index, word in enumerate(phrase.split(" ")):
+            tokens = self._alphabet.encode(word)
+            found += [total] * (index > 0)  # the space before the word
+            is_known, is_paid = tokens in self.lexicon, False
+            for count in range(1, len(tokens) + 1):
+                is_lost = count == len(tokens) or self.lexicon.is_outside(tokens[:count])
+                if is_lost and not is_known and not is_paid:
+                    total, is_paid = total - self.options.unknown, True
+                found.append(total)
+        return found
 
 
 @dataclass

@@ -7,7 +7,7 @@ of one; a beginning earns its share of the reward at each character, and pays it
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -27,12 +27,12 @@ class HotWords:
     `start` is the node before the first character of an utterance; `ending [nodes]` is what the end of one adds.
     """
 
-    def __init__(self, phrases: Mapping[tuple[int, ...], float], space: int, tokens: int) -> None:
-        """Hold phrases (token ids, without spaces around them), each with the reward for all of it."""
+    def __init__(self, phrases: Mapping[tuple[int, ...], Sequence[float]], space: int, tokens: int) -> None:
+        """Hold phrases (n token ids, without spaces around them), each with what its first 0 to n tokens earn."""
         children: list[dict[int, int]] = [{}]
         share = [0.0]
         complete = [0.0]
-        for phrase, reward in phrases.items():
+        for phrase, earned in phrases.items():
             # The spaces around a phrase make it whole words; they are spelled by the text or stand for its ends.
             pattern = (space, *phrase, space)
             node = 0
@@ -44,8 +44,8 @@ class HotWords:
                     complete.append(0.0)
                 node = children[node][token]
                 if position <= len(phrase):
-                    share[node] = max(share[node], reward * position / len(phrase))
-            complete[node] = max(complete[node], reward)
+                    share[node] = max(share[node], earned[position])
+            complete[node] = max(complete[node], earned[-1])
         self.step: Ids = np.zeros((len(children), tokens), np.int32)
         fall = np.zeros(len(children), np.int32)
         waiting: deque[int] = deque([0])
@@ -67,20 +67,21 @@ class HotWords:
         self.ending: Array = self.reward[:, space] - held[after]
 
 
-def hot_words(phrases: Mapping[str, float], alphabet: Alphabet) -> HotWords:
-    """Return the automaton of phrases with their rewards. Raises AuricleError naming one the alphabet cannot write."""
-    spelled = {tuple(alphabet.encode(_normalised(phrase, alphabet))): reward for phrase, reward in phrases.items()}
+def hot_words(phrases: Mapping[str, Sequence[float]], alphabet: Alphabet) -> HotWords:
+    """Return the automaton of normalised phrases of n characters, each with what its first 0 to n characters earn."""
+    spelled = {tuple(alphabet.encode(phrase)): earned for phrase, earned in phrases.items()}
     return HotWords(spelled, alphabet.encode(" ")[0], alphabet.tokens)
 
 
-def rewards(phrases: Phrases, alphabet: Alphabet) -> dict[str, float]:
-    """Return normalised phrases with the reward for the whole of each.
+def rewards(phrases: Phrases, alphabet: Alphabet) -> dict[str, list[float]]:
+    """Return normalised phrases of n characters with what the first 0 to n of each earn.
 
-    A mapping says for each phrase the reward of one character; a sequence means DEFAULT_BOOST for all.
+    A mapping says for each phrase the reward of one character; a sequence means DEFAULT_BOOST for all. Raises
+    AuricleError naming a phrase that the alphabet cannot write.
     """
     given = phrases if isinstance(phrases, Mapping) else dict.fromkeys(phrases, DEFAULT_BOOST)
     normalised = {_normalised(phrase, alphabet): boost for phrase, boost in given.items()}
-    return {phrase: boost * len(phrase) for phrase, boost in normalised.items()}
+    return {phrase: [boost * count for count in range(len(phrase) + 1)] for phrase, boost in normalised.items()}
 
 
 def _normalised(phrase: str, alphabet: Alphabet) -> str:

@@ -51,10 +51,17 @@ class Lexicon:
         self.outlook[[ROOT, self.outside]] = 0.0
 
     def __contains__(self, tokens: Sequence[int]) -> bool:
+        return bool(self.word_at[self._node(tokens)] != NO_WORD)
+
+    def is_outside(self, tokens: Sequence[int]) -> bool:
+        """Return whether no word begins like this."""
+        return self._node(tokens) == self.outside
+
+    def _node(self, tokens: Sequence[int]) -> int:
         node = ROOT
         for token in tokens:
             node = int(self.step[node, token])
-        return bool(self.word_at[node] != NO_WORD)
+        return node
 
 
 def _spelled(words: Sequence[str], alphabet: Alphabet) -> tuple[Ids, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
