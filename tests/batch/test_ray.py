@@ -177,20 +177,25 @@ def test_a_killed_driver_costs_no_finished_shard(archive: Archive, undisturbed: 
     assert contents(output) == undisturbed
 
 
+def run(archive: Archive, words: list[str]) -> subprocess.CompletedProcess[str]:
+    """What auricle says when it ends well, in the environment of the cluster."""
+    done = subprocess.run(
+        [str(SCRIPT), *words],
+        env=archive.cluster.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def test_an_evaluation_by_the_cluster_hears_what_one_process_hears(archive: Archive, clips: Path) -> None:
-    here = [str(SCRIPT), "evaluate", "--manifest", str(clips / "clips.jsonl"), "--json"]
+    here = ["evaluate", "--manifest", str(clips / "clips.jsonl"), "--json"]
     heard: list[list[tuple[str, str]]] = []
     for words in (here, [*here, "--engine", "ray", "--address", archive.cluster.address]):
-        done = subprocess.run(
-            words,
-            env=archive.cluster.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PATIENCE_SECONDS,
-        )
-        assert done.returncode == 0, done.stderr
-        (one,) = json.loads(done.stdout)["manifests"]
+        (one,) = json.loads(run(archive, words).stdout)["manifests"]
         heard.append([(row["id"], row["hypothesis"]) for row in one["rows"]])
     assert heard[0] == heard[1]
     assert len(heard[0]) == 5
@@ -203,15 +208,7 @@ def test_a_check_by_the_cluster_finds_to_the_byte_what_this_machine_finds(
     asked = ["data", "check", str(manifest), "--align", "--model", str(toy_bundle), "--json", "-o", str(cleaned)]
     found = []
     for engine in (["local", "--processes", "2"], ["ray", "--address", archive.cluster.address]):
-        done = subprocess.run(
-            [str(SCRIPT), *asked, "--engine", *engine],
-            env=archive.cluster.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PATIENCE_SECONDS,
-        )
-        assert done.returncode == 0, done.stderr
+        done = run(archive, [*asked, "--engine", *engine])
         said = [line for line in done.stderr.splitlines() if line.startswith("auricle: ")]  # Ray says things too
         found.append((done.stdout, said, cleaned.read_bytes()))
         cleaned.unlink()
