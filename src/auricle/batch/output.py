@@ -15,6 +15,7 @@ from auricle.batch.naming import naming
 from auricle.errors import AuricleError
 
 _SETTINGS, _MANIFEST = "batch.json", "manifest.json"
+_PARTIAL = ".partial"
 
 
 class Destination:
@@ -77,6 +78,13 @@ class Destination:
             except FileNotFoundError:
                 return set()
 
+    def tidy(self) -> None:
+        """Remove what a process that was killed while it wrote has left; object stores show no such thing."""
+        if not self._system:
+            with naming(self.place, "cannot be tidied"):
+                for left in Path(self.place).rglob(f".*.[0-9]*{_PARTIAL}"):
+                    left.unlink(missing_ok=True)
+
     def _placed(self, name: str, write: Callable[[str], None]) -> None:
         """Write a file, which an object store shows when it is whole; other file systems may want its folder first."""
         path = f"{self._path}/{name}"
@@ -90,7 +98,7 @@ class Destination:
     def _partial(self, name: str) -> Iterator[Path]:
         path = Path(self.place, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        partial = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
         try:
             yield partial
             partial.replace(path)
@@ -115,6 +123,8 @@ class Ledger:
                 f"{self._destination.place} holds the results of {_differences(there, settings)}: "
                 "repeat that command to complete it, or choose another --output."
             )
+        else:
+            self._destination.tidy()
 
     def finished(self, shards: Iterator[tuple[Shard, str]]) -> Iterator[tuple[Shard, bool]]:
         """Yield each shard, given with its fingerprint, and whether it is finished as it is listed now."""
