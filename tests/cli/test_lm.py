@@ -88,6 +88,25 @@ def test_settings_reach_the_model(auricle: Run, text: Path, tmp_path: Path) -> N
     assert NgramModel.from_bytes(output.read_bytes()).order == 3
 
 
+def test_texts_are_mixed_by_what_they_tell_of_the_heldout_one(auricle: Run, text: Path, tmp_path: Path) -> None:
+    other, dev = tmp_path / "other.txt", tmp_path / "dev.txt"
+    other.write_text("the court heard the case\nthe judge of the court was fair\nthe case was closed by the judge\n")
+    dev.write_text("the rabbit went down the hole and alice after it\n")
+    options = ("--output", tmp_path / "lm.npz", "--prune", "0 0 0 0", "--heldout", dev)
+    result = auricle("lm", "build", text, other, "--mix", *options)
+    assert (result.code, result.err) == (0, "")
+    weights = re.findall(r"mixed       ([\d.]+) % (.*)", result.out)
+    assert [path for _, path in weights] == [str(text), str(other)]
+    assert float(weights[0][0]) > 60
+    assert sum(float(weight) for weight, _ in weights) == pytest.approx(100, abs=0.2)
+    poured = auricle("lm", "build", text, other, *options)
+    (mixed, plain) = (float(re.findall(r"perplexity ([\d.]+)", one.out)[0]) for one in (result, poured))
+    assert mixed < plain
+    refused = auricle("lm", "build", text, "--mix", *options)
+    assert refused.code == 2
+    assert "needs two texts or more, and --heldout to weigh them by." in " ".join(refused.err.split())
+
+
 def test_hashes_exclude_too(auricle: Run, text: Path, tmp_path: Path) -> None:
     import hashlib
 

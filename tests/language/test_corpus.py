@@ -54,4 +54,5 @@ def test_text_is_prepared_and_what_is_left_out_counted(tmp_path: Path) -> None:
     assert (prepared.duplicates, prepared.excluded) == (1, 1)
     corpus = prepared.corpus
     assert [corpus.words[index] for index in corpus.ids] == ["it", "was", "a", "very", "long", "day", "yes", "yes"]
+    assert prepared.texts.tolist() == [0, 0, 1]
     assert [path.name for path in told] == ["a.txt", "b.txt"]

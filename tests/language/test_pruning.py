@@ -38,13 +38,13 @@ def levels_of(sentences: Sequence[str], order: int) -> tuple[tuple[str, ...], li
 
 
 def model_of(words: tuple[str, ...], levels: Sequence[Ngrams]) -> NgramModel:
-    return NgramModel(estimation._assemble(words, levels, log_back_offs(levels)))
+    return NgramModel(estimation.assemble(words, levels, log_back_offs(levels)))
 
 
 def test_without_pruning_the_back_offs_are_those_of_the_estimate() -> None:
     plain = built(TWICE, 4, [0, 0, 0, 0]).trie
     words, levels = levels_of(TWICE, 4)
-    again = estimation._assemble(words, levels, log_back_offs(levels))
+    again = estimation.assemble(words, levels, log_back_offs(levels))
     for one, other in zip(plain.levels, again.levels, strict=True):
         np.testing.assert_array_equal(one.keys, other.keys)
         np.testing.assert_allclose(one.back_offs, other.back_offs, atol=2e-5)

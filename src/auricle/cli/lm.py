@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -156,10 +156,16 @@ def _unwritable(model: NgramModel, alphabet: Alphabet) -> int:
 
 def perplexity_of(model: NgramModel, path: Path, alphabet: Alphabet, spell: bool) -> PerplexityReport:
     """Measure a model on the sentences of a text."""
+    return model.perplexity(sentences_of([path], alphabet, spell))
+
+
+def sentences_of(paths: Sequence[Path], alphabet: Alphabet, spell: bool) -> Iterator[list[str]]:
+    """Yield the words of each sentence of texts."""
     from auricle.language.text import read_sentences
 
-    lines = read_sentences(path, alphabet, spell=spell)
-    return model.perplexity(sentence.split() for line in lines for sentence in line)
+    for path in paths:
+        for line in read_sentences(path, alphabet, spell=spell):
+            yield from (sentence.split() for sentence in line)
 
 
 def measured(path: Path, report: PerplexityReport) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auricle.cli.lm import AlphabetOf, Spell, Texts, alphabet_of, lm_app, measured, perplexity_of
+from auricle.cli.lm import AlphabetOf, Spell, Texts, alphabet_of, lm_app, measured, perplexity_of, sentences_of
 from auricle.cli.terminal import Bar, write_whole
 
 if TYPE_CHECKING:
+    from auricle.alphabet import Alphabet
+    from auricle.decoding.ngram import NgramModel
+    from auricle.decoding.trie import Floats
     from auricle.language.estimate import Estimate
     from auricle.language.prepare import Prepared
 
@@ -37,6 +41,14 @@ def build(  # noqa: PLR0917  (typer makes options of them)
             "word, such as 1e-8.",
         ),
     ] = 0.0,
+    mix: Annotated[
+        bool,
+        typer.Option(
+            "--mix",
+            help="Give each TEXT a model of its own, and mix them by the weights that predict the --heldout texts "
+            "best: for a little text that is like what will be heard, beside much that is not.",
+        ),
+    ] = False,
     vocabulary: Annotated[int, typer.Option(min=4, max=65_536, help="Words at most, the most frequent.")] = 65_000,
     min_count: Annotated[int, typer.Option(min=1, help="Leave out words seen fewer times than this.")] = 1,
     exclude: Annotated[
@@ -69,11 +81,14 @@ def build(  # noqa: PLR0917  (typer makes options of them)
     from auricle.language.arpa import write_arpa
     from auricle.language.corpus import choose_vocabulary, token_ids
     from auricle.language.estimate import estimate
+    from auricle.language.mixing import estimate_mixture
     from auricle.language.prepare import prepare
 
     thresholds = _thresholds(prune, order)
     alphabet = alphabet_of(model)
     heldout = heldout or []
+    if mix and (len(texts) < 2 or not heldout):
+        raise typer.BadParameter("needs two texts or more, and --heldout to weigh them by.", param_hint="--mix")
     with Bar("reading") as bar:
         done = iter(range(len(texts)))
         prepared = prepare(
@@ -87,18 +102,30 @@ def build(  # noqa: PLR0917  (typer makes options of them)
         bar.tell(len(texts) / (len(texts) + 1), "estimating")
         corpus = prepared.corpus
         words = choose_vocabulary(corpus, vocabulary, min_count)
-        estimated = estimate(
-            token_ids(corpus, words), corpus.starts, words, order=order, prune=thresholds, entropy=entropy
-        )
+        settings: dict[str, Any] = {"order": order, "prune": thresholds, "entropy": entropy}
+        weights: tuple[float, ...] = ()
+        if mix:
+            parts = [corpus.select(prepared.texts == index) for index in range(len(texts))]
+            ids = [(token_ids(part, words), part.starts) for part in parts]
+            judge = partial(_judged, heldout, alphabet, spell)
+            estimated, weights = estimate_mixture(ids, words, judge, **settings)
+        else:
+            estimated = estimate(token_ids(corpus, words), corpus.starts, words, **settings)
     if arpa:
         write_arpa(estimated.trie, arpa)
     content = NgramModel(estimated.trie).to_bytes()
     write_whole(output, content)
     typer.echo("\n".join(_lines(prepared, estimated)))
+    for path, weight in zip(texts, weights, strict=False):
+        typer.echo(f"{'mixed':<12}{100 * weight:.1f} % {path}")
     typer.echo(f"{output}: {len(content) / 1e6:.2f} MB, {len(zlib.compress(content)) / 1e6:.2f} MB in a bundle")
     written = NgramModel.from_bytes(content, str(output))
     for path in heldout:
         typer.echo(measured(path, perplexity_of(written, path, alphabet, spell)))
+
+
+def _judged(texts: list[Path], alphabet: Alphabet, spell: bool, model: NgramModel) -> Floats:
+    return model.log_probs(sentences_of(texts, alphabet, spell))
 
 
 def _thresholds(prune: str | None, order: int) -> list[int]:

@@ -150,26 +150,41 @@ class NgramModel:
         """Read a model. Raises BundleError, naming `where`, for bytes that are not one, whatever they are."""
         return cls(trie_from_bytes(content, where))
 
+    def log_probs(self, sentences: Iterable[Sequence[str]]) -> Floats:
+        """Return the natural-log probability of each word and of each end, in an order that only the texts decide."""
+        steps = [log_probs for some in _batches(sentences) for _, log_probs in self._steps(some)]
+        return np.concatenate(steps) if steps else np.zeros(0, np.float32)
+
     def _reports(self, sentences: Iterable[Sequence[str]]) -> Iterator[PerplexityReport]:
-        """Score sentences together: the first word of all of them, then the second of all that have one, ..."""
-        rest = iter(sentences)
-        while some := list(islice(rest, _TOGETHER)):
-            rows = [[*(self.ids.get(word, UNKNOWN) for word in words), END] for words in some]
-            lengths = np.array([len(row) for row in sorted(rows, key=len, reverse=True)])
-            table = np.zeros((len(rows), lengths[0]), np.int64)
-            for index, row in enumerate(sorted(rows, key=len, reverse=True)):
-                table[index, : len(row)] = row
-            states = np.tile(self.start(), (len(rows), 1))
+        for some in _batches(sentences):
+            words = sum(map(len, some))
             total = of_unknown = 0.0
             unknown = 0
-            for position in range(lengths[0]):
-                active = int((lengths > position).sum())
-                words = table[:active, position]
-                log_probs, states = self.score(states[:active], words)
+            for step, log_probs in self._steps(some):
                 total += float(log_probs.sum(dtype=np.float64))
-                of_unknown += float(log_probs[words == UNKNOWN].sum(dtype=np.float64))
-                unknown += int((words == UNKNOWN).sum())
-            yield PerplexityReport(len(rows), int(lengths.sum()) - len(rows), unknown, total, of_unknown)
+                of_unknown += float(log_probs[step == UNKNOWN].sum(dtype=np.float64))
+                unknown += int((step == UNKNOWN).sum())
+            yield PerplexityReport(len(some), words, unknown, total, of_unknown)
+
+    def _steps(self, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[NDArray[np.int64], Floats]]:
+        """Score sentences together: the first word of all of them, then the second of all that have one, ..."""
+        rows = sorted(([*(self.ids.get(word, UNKNOWN) for word in words), END] for words in sentences), key=len)[::-1]
+        lengths = np.array([len(row) for row in rows])
+        table = np.zeros((len(rows), lengths[0]), np.int64)
+        for index, row in enumerate(rows):
+            table[index, : len(row)] = row
+        states = np.tile(self.start(), (len(rows), 1))
+        for position in range(lengths[0]):
+            active = int((lengths > position).sum())
+            words = table[:active, position]
+            log_probs, states = self.score(states[:active], words)
+            yield words, log_probs
+
+
+def _batches(sentences: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
+    rest = iter(sentences)
+    while some := list(islice(rest, _TOGETHER)):
+        yield some
 
 
 def _perplexity(log_prob: float, words: int) -> float:

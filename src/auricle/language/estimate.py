@@ -56,6 +56,18 @@ class _Order(NamedTuple):
     gammas: Doubles
 
 
+class Interpolated(NamedTuple):
+    """A model of one text before pruning by entropy: its levels, and ln of each n-gram's weight of shorter contexts.
+
+    `seen` and `discounts` are Estimate's.
+    """
+
+    levels: list[Ngrams]
+    back_offs: list[NDArray[np.float32]]
+    seen: tuple[int, ...]
+    discounts: tuple[tuple[float, float, float], ...]
+
+
 def estimate(
     ids: NDArray[np.uint16],
     starts: NDArray[np.int64],
@@ -72,6 +84,17 @@ def estimate(
     those go without which the relative entropy grows by less than `entropy`, in nats a word (`pruning`). Raises
     LanguageModelError for settings that cannot be followed and for no text.
     """
+    levels, back_offs, seen, discounts = interpolated(ids, starts, len(vocabulary), order=order, prune=prune)
+    if entropy:
+        levels = without_little(levels, entropy)
+        back_offs = log_back_offs(levels)
+    return Estimate(assemble(vocabulary, levels, back_offs), seen, discounts)
+
+
+def interpolated(
+    ids: NDArray[np.uint16], starts: NDArray[np.int64], vocabulary: int, *, order: int, prune: Sequence[int]
+) -> Interpolated:
+    """Estimate a model of so many words as `estimate` does, as far as its levels."""
     _check(order, prune, ids)
     tokens, begins = with_ends(ids, starts)
     orders: list[_Order] = []
@@ -86,15 +109,11 @@ def estimate(
         kept = (counted.counts > prune[size - 1]) & ~holds_unknown(counted.keys, size)
         orders.append(_shares(counted, adjusted, kept, discounts[-1]))
         seen.append(len(counted.keys))
-    unigrams, amounts = _unigrams(tokens, longer, len(vocabulary))
-    occurrences = np.bincount(tokens, minlength=len(vocabulary))
-    levels = _interpolated(Ngrams(np.arange(len(vocabulary), dtype=np.uint64), unigrams, occurrences), orders[::-1])
+    unigrams, amounts = _unigrams(tokens, longer, vocabulary)
+    occurrences = np.bincount(tokens, minlength=vocabulary)
+    levels = _interpolated(Ngrams(np.arange(vocabulary, dtype=np.uint64), unigrams, occurrences), orders[::-1])
     back_offs = [_log_gammas(level.keys, longer) for level, longer in zip(levels, orders[::-1], strict=False)]
-    if entropy:
-        levels = without_little(levels, entropy)
-        back_offs = log_back_offs(levels)
-    trie = _assemble(vocabulary, levels, back_offs)
-    return Estimate(trie, (len(vocabulary), *seen[::-1]), (amounts, *discounts[::-1]))
+    return Interpolated(levels, back_offs, (vocabulary, *seen[::-1]), (amounts, *discounts[::-1]))
 
 
 def discount(adjusted: NDArray[np.int64]) -> tuple[float, float, float]:
@@ -169,8 +188,8 @@ def _interpolated(unigrams: Ngrams, orders: Sequence[_Order]) -> list[Ngrams]:
     return levels
 
 
-def _assemble(vocabulary: tuple[str, ...], levels: Sequence[Ngrams], back_offs: Sequence[NDArray[np.float32]]) -> Trie:
-    """Number the n-grams."""
+def assemble(vocabulary: tuple[str, ...], levels: Sequence[Ngrams], back_offs: Sequence[NDArray[np.float32]]) -> Trie:
+    """Number the n-grams of levels, unigrams first, which each have their beginnings one level down."""
     with np.errstate(divide="ignore"):
         log_probs = [np.log(level.probabilities).astype(np.float32) for level in levels]
     log_probs[0][START] = NEVER

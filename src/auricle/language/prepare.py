@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from auricle.alphabet import Alphabet
 from auricle.language.corpus import Corpus, make_corpus
 from auricle.language.overlap import duplicates, overlaps, overlaps_hashes, read_hashes
@@ -14,9 +17,10 @@ from auricle.language.text import read_sentences
 
 @dataclass(frozen=True)
 class Prepared:
-    """A corpus and how many sentences and words it was chosen from, duplicates dropped first."""
+    """A corpus, which text each sentence is from, and how many it was chosen from, duplicates dropped first."""
 
     corpus: Corpus
+    texts: NDArray[np.int64]
     sentences: int
     words: int
     duplicates: int
@@ -39,18 +43,24 @@ def prepare(
     hashes = read_hashes(exclude_hashes) if exclude_hashes else None
     excluded = [line for path in exclude for line in read_sentences(path, alphabet, spell=spell)]
 
+    ends = np.zeros(len(texts), np.int64)
+
     def lines() -> Iterator[list[str]]:
-        for path in texts:
+        for index, path in enumerate(texts):
             tell(path)
-            yield from read_sentences(path, alphabet, spell=spell)
+            for line in read_sentences(path, alphabet, spell=spell):
+                ends[index:] += 1
+                yield line
 
     whole = make_corpus(lines())
     once = whole.select(~duplicates(whole))
     unwanted = overlaps(once, excluded)
     if hashes is not None:
         unwanted |= overlaps_hashes(once, hashes)
+    chosen = once.select(~unwanted)
     return Prepared(
-        once.select(~unwanted),
+        chosen,
+        np.searchsorted(ends, chosen.lines, side="right"),
         whole.sentences,
         len(whole.ids),
         whole.sentences - once.sentences,

@@ -20,11 +20,14 @@ _LEAST = 1e-12  # what is left to unseen words where rounding says nothing or le
 
 
 class Ngrams(NamedTuple):
-    """The n-grams of one order, ascending; the probability of each one's last word; how often each was seen."""
+    """The n-grams of one order, ascending; the probability of each one's last word; how often each was seen.
+
+    In a mixture of texts (`mixing`), "how often" is what it would be in as much text, mixed by their weights.
+    """
 
     keys: Packed
     probabilities: Doubles
-    counts: Counts
+    counts: Counts | Doubles
 
 
 def without_little(levels: Sequence[Ngrams], threshold: float) -> list[Ngrams]:
@@ -65,19 +68,27 @@ def _left(contexts: NDArray[np.int64], probabilities: Doubles, size: int) -> Dou
 
 
 def log_back_offs(levels: Sequence[Ngrams]) -> list[NDArray[np.float32]]:
-    """Return, for each level but the last, ln of the weight of shorter contexts that lets every context sum to one."""
+    """Return the natural logarithms of `back_offs`."""
+    return [np.log(weight).astype(np.float32) for weight in back_offs(levels)]
+
+
+def back_offs(levels: Sequence[Ngrams]) -> list[Doubles]:
+    """Return, for each level but the last, the weight of shorter contexts that lets every context sum to one."""
     weights: list[Doubles] = []
     for index, level in enumerate(levels[1:], 1):
         lower = levels[index - 1]
         contexts = np.searchsorted(lower.keys, prefix(level.keys))
-        shorter = _probabilities(levels, weights, index, suffix(level.keys, index + 1))
+        shorter = probabilities_of(levels, weights, index, suffix(level.keys, index + 1))
         left = _left(contexts, level.probabilities, len(lower.keys))
         weights.append(left / _left(contexts, shorter, len(lower.keys)))
-    return [np.log(weight).astype(np.float32) for weight in weights]
+    return weights
 
 
-def _probabilities(levels: Sequence[Ngrams], weights: Sequence[Doubles], order: int, keys: Packed) -> Doubles:
-    """Return the probability of the last word of n-grams of `order`, which the levels need not have."""
+def probabilities_of(levels: Sequence[Ngrams], weights: Sequence[Doubles], order: int, keys: Packed) -> Doubles:
+    """Return the probability of the last word of n-grams of `order`, which the levels need not have.
+
+    `weights` are the levels' `back_offs`.
+    """
     level = levels[order - 1]
     at = np.searchsorted(level.keys, keys).clip(max=max(len(level.keys) - 1, 0))
     if order == 1:
@@ -90,5 +101,5 @@ def _probabilities(levels: Sequence[Ngrams], weights: Sequence[Doubles], order: 
     at = np.searchsorted(contexts, prefix(missing)).clip(max=len(contexts) - 1)
     known = contexts.take(at) == prefix(missing)
     weight = np.where(known, weights[order - 2].take(at), 1.0)
-    out[~found] = weight * _probabilities(levels, weights, order - 1, suffix(missing, order))
+    out[~found] = weight * probabilities_of(levels, weights, order - 1, suffix(missing, order))
     return out
