@@ -189,6 +189,14 @@ def test_clips_without_text_or_too_short_for_it_are_left_out_with_the_reason(sto
     assert left_out == {first.id: "no text", second.id: "too short for its text (299 frames, 793 needed)"}
 
 
+def test_a_clip_with_an_empty_text_is_learnt_as_one_in_which_nobody_speaks(store: FeatureStore) -> None:
+    first, second = UTTERANCES[:2]
+    quiet, unknown = Utterance(first.id, first.audio_filepath, ""), Utterance(second.id, second.audio_filepath)
+    (example,), left_out = examples_of([quiet, unknown], store, ENGLISH, 4)
+    assert (example.utterance, example.tokens, example.least_frames) == (quiet, (), 1)
+    assert left_out == {second.id: "no text"}
+
+
 def test_an_example_has_the_ids_of_its_normalised_text(store: FeatureStore) -> None:
     utterance = Utterance(UTTERANCES[0].id, UTTERANCES[0].audio_filepath, "Don’t, Æsop!")  # noqa: RUF001
     (example,), _ = examples_of([utterance], store, ENGLISH, 2)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import pytest
+import soundfile
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -319,9 +321,25 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: p
 
 
 def test_clips_that_cannot_be_learnt_from_are_named(tmp_path: Path, clips: list[Utterance], cache: Path) -> None:
-    silent = Utterance("empty", clips[0].audio_filepath, text="")
+    silent = Utterance("empty", clips[0].audio_filepath)
     with pytest.raises(TrainingError, match="none of the 1 clips can be learnt from; the first, empty: no text"):
         loop.prepare(short(), [silent], [], tmp_path)
+
+
+def test_clips_in_which_nobody_speaks_teach_to_write_nothing(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    quiet = []
+    for name in ("rain", "wind", "train"):
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, 0.1 * random.normal(size=16_000), 16_000)
+        quiet.append(Utterance(name, path, duration=1.0, text=""))
+    corpus, left_out = loop.prepare(short("quiet", epochs=12, score_every=12), quiet, [], tmp_path)
+    assert not left_out
+    module = loop.train(short("quiet", epochs=12, score_every=12), corpus, tmp_path / "quiet")
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "quiet" / "steps.jsonl").read_text().splitlines()]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0] / 10
+    assert module.skipped == 0
 
 
 def test_a_broken_checkpoint_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def _features_or_reason(utterance: Utterance, config: FeatureConfig) -> npt.NDAr
 def least_frames(tokens: Sequence[int], stride: int) -> int:
     """Return the frames a clip must have: CTC needs an output frame a character, and a blank between equals."""
     repeats = sum(a == b for a, b in pairwise(tokens))
-    return (len(tokens) + repeats - 1) * stride + 1
+    return max(0, len(tokens) + repeats - 1) * stride + 1
 
 
 def examples_of(
@@ -191,6 +191,7 @@ def examples_of(
 ) -> tuple[list[Example], dict[str, str]]:
     """Return what can be learnt from, and for each other utterance the reason why it is left out.
 
+    An empty text says that nobody speaks, and is learnt as that: noise, music, silence. None is no text.
     `weights` are those of utterances, by id; without one, it is 1.
     """
     examples: list[Example] = []
@@ -199,7 +200,7 @@ def examples_of(
         if utterance.id in left_out:
             continue
         text = alphabet.normalise(utterance.text or "")
-        if not text:
+        if not text and utterance.text != "":
             left_out[utterance.id] = "no text"
             continue
         tokens = tuple(alphabet.encode(text))
@@ -247,7 +248,7 @@ class Clips(Dataset[Batch]):
         features = [
             torch.from_numpy(self._features(example, name)) for example, name in zip(examples, names, strict=True)
         ]
-        tokens = [torch.tensor(example.tokens) for example in examples]
+        tokens = [torch.tensor(example.tokens, dtype=torch.int64) for example in examples]
         return Batch(
             features=torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
             lengths=torch.tensor([len(x) for x in features]),

@@ -128,7 +128,7 @@ class SpeechModule(lightning.LightningModule):
         if early is not None:
             weight = self.recipe.schedule.auxiliary_weight
             objective = (1 - weight) * total + weight * _ctc(early, lengths, batch)
-        characters = batch.target_lengths.sum()
+        characters = batch.target_lengths.sum().clamp(min=1)  # in none of the clips may anybody speak
         loss = total.detach() / characters
         self.batches_done += 1
         self.audio_hours += batch.seconds * self.trainer.world_size / 3600
