@@ -17,8 +17,8 @@ class Utterance:
     """One stretch of a recording and what is said in it.
 
     `audio_filepath` is absolute once read. `offset` and `duration` are seconds; `duration` is None when the manifest
-    does not say and the whole rest of the file is meant. `text` is None for speech without a transcript, and empty where
-    nobody speaks.
+    does not say and the whole rest of the file is meant. `text` is None for speech without a transcript, and empty
+    where nobody speaks.
     """
 
     id: str
