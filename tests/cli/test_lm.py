@@ -102,6 +102,10 @@ def test_texts_are_mixed_by_what_they_tell_of_the_heldout_one(auricle: Run, text
     poured = auricle("lm", "build", text, other, *options)
     (mixed, plain) = (float(re.findall(r"perplexity ([\d.]+)", one.out)[0]) for one in (result, poured))
     assert mixed < plain
+    other.write_text("\n")
+    emptied = auricle("lm", "build", text, other, "--mix", *options)
+    assert (emptied.code, len(emptied.err.splitlines())) == (1, 1)
+    assert f"{other}: nothing is left of it to mix" in emptied.err
     refused = auricle("lm", "build", text, "--mix", *options)
     assert refused.code == 2
     assert "needs two texts or more, and --heldout to weigh them by." in " ".join(refused.err.split())

@@ -12,6 +12,7 @@ import typer
 
 from auricle.cli.lm import AlphabetOf, Spell, Texts, alphabet_of, lm_app, measured, perplexity_of, sentences_of
 from auricle.cli.terminal import Bar, write_whole
+from auricle.errors import LanguageModelError
 
 if TYPE_CHECKING:
     from auricle.alphabet import Alphabet
@@ -106,6 +107,9 @@ def build(  # noqa: PLR0917  (typer makes options of them)
         weights: tuple[float, ...] = ()
         if mix:
             parts = [corpus.select(prepared.texts == index) for index in range(len(texts))]
+            for path, part in zip(texts, parts, strict=True):
+                if not part.sentences:
+                    raise LanguageModelError(f"{path}: nothing is left of it to mix: leave it out.")
             ids = [(token_ids(part, words), part.starts) for part in parts]
             judge = partial(_judged, heldout, alphabet, spell)
             estimated, weights = estimate_mixture(ids, words, judge, **settings)

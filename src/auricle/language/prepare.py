@@ -43,14 +43,16 @@ def prepare(
     hashes = read_hashes(exclude_hashes) if exclude_hashes else None
     excluded = [line for path in exclude for line in read_sentences(path, alphabet, spell=spell)]
 
-    ends = np.zeros(len(texts), np.int64)
+    ends: list[int] = []
 
     def lines() -> Iterator[list[str]]:
-        for index, path in enumerate(texts):
+        count = 0
+        for path in texts:
             tell(path)
             for line in read_sentences(path, alphabet, spell=spell):
-                ends[index:] += 1
+                count += 1
                 yield line
+            ends.append(count)
 
     whole = make_corpus(lines())
     once = whole.select(~duplicates(whole))
