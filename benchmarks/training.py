@@ -2,8 +2,9 @@
 
     python benchmarks/training.py MANIFEST.jsonl [--recipe R.toml] [--steps 6] [--precision float32] [--no-plain]
 
-(a) is a step as `auricle train --processes CORES` makes it: `training.gru`, one thread a process, gradients averaged
-between them. (b) is the same network with `nn.GRU` over packed sequences, float32, in one process with all cores. Both
+(a) is a step as `auricle train --processes CORES` makes it: `training.gru` and `training.ctc`, one thread a process,
+gradients averaged between them. (b) is the same network with `nn.GRU` over packed sequences and PyTorch's CTC, float32,
+in one process with all cores. Both
 see the same batches, of clips as long as the manifest's; what the features hold does not matter to the clock. A step is
 forward, CTC, backward, averaging, clipping and AdamW. The two halves are timed apart, on one thread. --no-plain leaves
 (b) out, which takes minutes a step for large networks.
@@ -32,6 +33,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from auricle.alphabet import ENGLISH
 from auricle.features import Normalization
 from auricle.manifest import Utterance, read_manifest
+from auricle.training.ctc import ctc_loss
 from auricle.training.data import Clips, EpochPlan, FeatureStore, examples_of, loader_of
 from auricle.training.gru import BiGRU, fastest_products, products_in
 from auricle.training.loop import keep_freed_memory
@@ -79,7 +81,20 @@ def batches_of(clips: Sequence[Clip], recipe: Recipe, processes: int) -> Iterato
         yield batch
 
 
-def step_of(model: nn.Module, network: DeepSpeech2, recipe: Recipe) -> Callable[[list[Clip]], None]:
+Loss: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""Of log-probabilities [B, T, V], tokens of all texts, frames and letters [B]."""
+
+
+def plain_loss(log_probs: Tensor, targets: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
+    """As ctc_loss, with PyTorch's."""
+    return nn.functional.ctc_loss(
+        log_probs.transpose(0, 1), targets, frames, letters, reduction="sum", zero_infinity=True
+    )
+
+
+def step_of(
+    model: nn.Module, network: DeepSpeech2, recipe: Recipe, loss_of: Loss = ctc_loss
+) -> Callable[[list[Clip]], None]:
     decayed, spared = decayed_parameters(network)
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=1e-6)
@@ -90,9 +105,7 @@ def step_of(model: nn.Module, network: DeepSpeech2, recipe: Recipe) -> Callable[
         features = torch.randn(len(batch), int(lengths.max()), recipe.features.mel)
         targets = torch.randint(1, network.tokens, (int(characters.sum()),))
         log_probs, out_lengths = model(features, lengths)
-        loss = nn.functional.ctc_loss(
-            log_probs.transpose(0, 1), targets, out_lengths, characters, reduction="sum", zero_infinity=True
-        )
+        loss = loss_of(log_probs, targets, out_lengths, characters)
         torch.autograd.backward(loss / characters.sum())
         nn.utils.clip_grad_norm_(network.parameters(), recipe.schedule.clip_norm)
         optimizer.step()
@@ -135,7 +148,7 @@ def plainly(recipe: Recipe, clips: list[Clip], steps: int, processes: int) -> li
     """(b): hours of audio per hour of each step, over the same clips as in all processes of (a) together."""
     torch.set_num_threads(processes)
     network = network_of(recipe, plain=True)
-    step = step_of(network, network, recipe)
+    step = step_of(network, network, recipe, plain_loss)
     chosen = [batch * processes for batch in spread(list(batches_of(clips, recipe, processes)), steps)]
     step(chosen[0])
     speeds = []

@@ -15,6 +15,8 @@ import torch
 
 from auricle.manifest import read_manifest
 from auricle.training import loop, muon
+from auricle.training import module as training_module
+from auricle.training.ctc import ctc_loss
 from auricle.training.data import Batch
 from auricle.training.module import SpeechModule
 from auricle.training.recipe import read_recipe
@@ -45,13 +47,12 @@ def main(processes: int, folder: Path) -> None:
 
     muon._shared = shared
 
-    # PyTorch's CTC in float32 is itself right to about 1e-5 on clips like these, and would hide what is looked for.
-    ctc_loss = torch.nn.functional.ctc_loss
+    # In float32, CTC is itself right to about 1e-5 on clips like these where it is PyTorch's, and would hide what is
+    # looked for.
+    def in_double(log_probs: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        return ctc_loss(log_probs.double(), *rest).float()
 
-    def in_double(log_probs: torch.Tensor, *rest: object, **options: object) -> torch.Tensor:
-        return ctc_loss(log_probs.double(), *rest, **options).float()  # type: ignore[arg-type]
-
-    torch.nn.functional.ctc_loss = in_double
+    training_module.ctc_loss = in_double  # type: ignore[attr-defined,assignment]
     step = SpeechModule.training_step
 
     def seen(module: SpeechModule, batch: Batch, index: int) -> torch.Tensor:

@@ -1,7 +1,8 @@
-"""The recurrence of a GRU layer in C (`recurrence.c`), compiled for this processor when it is first needed.
+"""The inner loops that are written in C, compiled for this processor when they are first needed.
 
-It is optional: without a C compiler, or with AURICLE_COMPILE=0 in the environment, `kernel` returns None, and `gru`
-makes the same numbers with tensor operations, more slowly. docs/adr/0008-compiled-recurrence.md has the reasons.
+These are the recurrence of a GRU layer (`recurrence.c`) and the CTC loss (`ctc.c`, behind `ctc`). They are optional:
+without a C compiler, or with AURICLE_COMPILE=0 in the environment, `library` and `kernel` return None, and tensor
+operations make the same numbers, more slowly. docs/adr/0008-compiled-recurrence.md has the reasons.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-_SOURCE = Path(__file__).with_name("recurrence.c")
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 _BFLOAT16 = ("-DPRODUCTS_BFLOAT16",)
 _PANEL = 64
@@ -30,8 +30,8 @@ _COMPILE_SECONDS = 60
 class Kernel:
     """A `recurrence.Recurrence` over tensors of which the states and sums are float32."""
 
-    def __init__(self, path: Path) -> None:
-        self._library = ctypes.CDLL(str(path))
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
 
     def recur(self, gates: Tensor, biases: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `Recurrence.recur`."""
@@ -71,9 +71,14 @@ class Kernel:
         return packed
 
     def _call(self, name: str, tensors: Sequence[Tensor], sizes: Sequence[int]) -> None:
-        assert all(tensor.is_contiguous() for tensor in tensors)
-        places = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
-        getattr(self._library, name)(*places, *(ctypes.c_long(size) for size in sizes))
+        call(self._library, name, tensors, sizes)
+
+
+def call(library: ctypes.CDLL, name: str, tensors: Sequence[Tensor], sizes: Sequence[int]) -> None:
+    """Call a function of C with the places of contiguous tensors, and then with sizes."""
+    assert all(tensor.is_contiguous() for tensor in tensors)
+    places = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
+    getattr(library, name)(*places, *(ctypes.c_long(size) for size in sizes))
 
 
 def kernel(products: torch.dtype) -> Kernel | None:
@@ -81,42 +86,44 @@ def kernel(products: torch.dtype) -> Kernel | None:
 
     With AMX they are: its products are eight times as fast, and PyTorch's reach it. AURICLE_COMPILE=0 switches it off.
     """
-    if os.environ.get("AURICLE_COMPILE") == "0":
-        return None
     quick = torch.cpu._is_avx512_bf16_supported() and not torch.cpu._is_amx_tile_supported()
-    if products == torch.bfloat16 and not quick:
+    if products not in {torch.bfloat16, torch.float32} or (products == torch.bfloat16 and not quick):
         return None
-    return _compiled(products)
+    found = library("recurrence.c", _BFLOAT16 if products == torch.bfloat16 else ())
+    return Kernel(found) if found else None
 
 
 def _padded(columns: int) -> int:
     return -(-columns // _PANEL) * _PANEL
 
 
+def library(source: str, flags: tuple[str, ...] = ()) -> ctypes.CDLL | None:
+    """Return what a source file of this folder compiles to, or None where that cannot be had or is switched off."""
+    return None if os.environ.get("AURICLE_COMPILE") == "0" else _compiled(source, flags)
+
+
 @lru_cache
-def _compiled(products: torch.dtype) -> Kernel | None:
+def _compiled(source: str, flags: tuple[str, ...]) -> ctypes.CDLL | None:
     compiler = shutil.which(os.environ.get("CC", "cc"))
-    if compiler is None or products not in {torch.bfloat16, torch.float32}:
+    if compiler is None:
         return None
-    command = [compiler, *_FLAGS, *(_BFLOAT16 if products == torch.bfloat16 else ())]
+    path = Path(__file__).with_name(source)
+    command = [compiler, *_FLAGS, *flags]
     folder = _cache()
     try:
         # Another processor, compiler or source is another file: a home folder may be shared between machines.
         version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=_COMPILE_SECONDS)
-        key = [*command, _processor(), platform.machine(), version.stdout.decode(), _SOURCE.read_text()]
-        path = folder / f"recurrence-{hashlib.sha256('|'.join(key).encode()).hexdigest()[:16]}.so"
-        if not path.exists():
+        key = [*command, _processor(), platform.machine(), version.stdout.decode(), path.read_text(encoding="utf-8")]
+        kept = folder / f"{path.stem}-{hashlib.sha256('|'.join(key).encode()).hexdigest()[:16]}.so"
+        if not kept.exists():
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as partial:
-                built = Path(partial) / path.name
+                built = Path(partial) / kept.name
                 subprocess.run(
-                    [*command, "-o", str(built), str(_SOURCE)],
-                    capture_output=True,
-                    check=True,
-                    timeout=_COMPILE_SECONDS,
+                    [*command, "-o", str(built), str(path)], capture_output=True, check=True, timeout=_COMPILE_SECONDS
                 )
-                built.replace(path)
-        return Kernel(path)
+                built.replace(kept)
+        return ctypes.CDLL(str(kept))
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -22,6 +22,7 @@ from auricle.bundle import Bundle
 from auricle.errors import TrainingError
 from auricle.features import Normalization
 from auricle.manifest import Utterance
+from auricle.training.ctc import ctc_loss
 from auricle.training.data import Batch, Clips, EpochPlan, Example, FeatureStore, loader_of
 from auricle.training.export import Weights, to_bundle
 from auricle.training.muon import Muon, parameter_groups
@@ -275,9 +276,7 @@ def load_module(path: Path) -> SpeechModule:
 
 def _ctc(log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
     """Return the CTC loss of log-probabilities [B, T', tokens], in nats, summed over the batch."""
-    return nn.functional.ctc_loss(
-        log_probs.transpose(0, 1), batch.targets, lengths, batch.target_lengths, reduction="sum", zero_infinity=True
-    )
+    return ctc_loss(log_probs, batch.targets, lengths, batch.target_lengths)
 
 
 def one_cycle(done: float, schedule: ScheduleConfig) -> float:
