@@ -191,6 +191,34 @@ def halves(recipe: Recipe, clips: list[Clip], processes: int, dtype: torch.dtype
     return found[0], found[1]
 
 
+def arithmetic(recipe: Recipe) -> tuple[float, float]:
+    """Return additions and multiplications per second of speech, in billions, of front end and recurrent layers.
+
+    Only products and convolutions count, forth and (twice as many) back.
+    """
+    network = recipe.network
+    frames = 1 / (recipe.features.hop_seconds * network.stride_time)
+    bands = -(-recipe.features.mel // network.stride_mel)
+    first = network.channels * network.kernel_time * network.kernel_mel * bands * 2 / 3  # it hands no gradient back
+    residual = 2 * network.residual_layers * 9 * network.channels**2 * bands
+    front = first + residual + network.channels * bands * network.gru_input
+    widths = [network.gru_input, *[2 * network.gru_hidden] * (network.gru_layers - 1)]
+    recurrent = sum(2 * 3 * network.gru_hidden * (width + network.gru_hidden) for width in widths)
+    return 6 * frames * front / 1e9, 6 * frames * recurrent / 1e9
+
+
+def product_speed(dtype: torch.dtype, size: int = 2048) -> float:
+    """Return the billions of additions and multiplications a second of a large product, on one thread."""
+    torch.set_num_threads(1)
+    left, right = torch.randn(2, size, size).to(dtype)
+    spent = []
+    for _ in range(6):
+        start = time.perf_counter()
+        torch.mm(left, right)
+        spent.append(time.perf_counter() - start)
+    return 2 * size**3 / statistics.median(spent[1:]) / 1e9
+
+
 def loader_speed(utterances: list[Utterance], recipe: Recipe) -> float:
     """Return hours of audio per hour that the loader gives, from features on disk."""
     with tempfile.TemporaryDirectory() as folder:
@@ -248,6 +276,9 @@ def main() -> None:
     print(f"| recurrent layers alone, one thread | {1 / recurrent:.1f} | |", flush=True)
     print(f"| loader, one process | {loader_speed(utterances[:300], recipe):.0f} | |")
     print(f"\npeak memory of a process of (a): {memory:.0f} MB")
+    for name, work, took in zip(("front end", "recurrent layers"), arithmetic(recipe), (front, recurrent), strict=True):
+        print(f"{name}: {work:.2f} billion operations for a second of speech, {work / took:.0f} billion a second")
+    print(f"a product of 2048 x 2048 x 2048: {product_speed(dtype):.0f} billion a second")
 
 
 if __name__ == "__main__":
