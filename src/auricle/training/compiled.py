@@ -30,8 +30,8 @@ _COMPILE_SECONDS = 60
 class Kernel:
     """A `recurrence.Recurrence` over tensors of which the states and sums are float32."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self._library = library
+    def __init__(self, compiled: ctypes.CDLL) -> None:
+        self._compiled = compiled
 
     def recur(self, gates: Tensor, biases: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `Recurrence.recur`."""
@@ -71,14 +71,14 @@ class Kernel:
         return packed
 
     def _call(self, name: str, tensors: Sequence[Tensor], sizes: Sequence[int]) -> None:
-        call(self._library, name, tensors, sizes)
+        call(self._compiled, name, tensors, sizes)
 
 
-def call(library: ctypes.CDLL, name: str, tensors: Sequence[Tensor], sizes: Sequence[int]) -> None:
+def call(compiled: ctypes.CDLL, name: str, tensors: Sequence[Tensor], sizes: Sequence[int]) -> None:
     """Call a function of C with the places of contiguous tensors, and then with sizes."""
     assert all(tensor.is_contiguous() for tensor in tensors)
     places = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
-    getattr(library, name)(*places, *(ctypes.c_long(size) for size in sizes))
+    getattr(compiled, name)(*places, *(ctypes.c_long(size) for size in sizes))
 
 
 def kernel(products: torch.dtype) -> Kernel | None:

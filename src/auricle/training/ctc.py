@@ -47,6 +47,10 @@ class _Compiled(torch.autograd.Function):
         ctx: Any, log_probs: Tensor, targets: Tensor, lengths: Tensor, target_lengths: Tensor, found: ctypes.CDLL
     ) -> Tensor:
         batch, frames, tokens = log_probs.shape
+        # C would read and write elsewhere without a word.
+        assert int(target_lengths.sum()) == len(targets)
+        assert int(lengths.max()) <= frames
+        assert not len(targets) or 0 < int(targets.min()) <= int(targets.max()) < tokens
         scales = torch.zeros(2, batch, frames, dtype=torch.float64)
         grad = torch.zeros(batch, frames, tokens)
         probs = log_probs.detach().double().exp_().contiguous()
