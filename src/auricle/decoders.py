@@ -38,16 +38,31 @@ def decoder_of(bundle: Bundle, *, language_model: bool = True, beam: int | None 
     if content is not None:
         model = NgramModel.from_bytes(content, f"{bundle.name}: {LANGUAGE_MODEL}")
         return BeamDecoder(bundle.alphabet, model, options)
-    plain = BeamDecoder(bundle.alphabet, options=options)
+    # What makes room for a language model is of no use without one.
+    plain = BeamDecoder(bundle.alphabet, options=replace(options, acoustic=1.0, offsets=()))
     return plain if beam is not None else HotWordDecoder(GreedyDecoder(bundle.alphabet), plain)
 
 
 def beam_options(bundle: Bundle) -> BeamOptions:
     """Return the settings of a search that a bundle's `decoder` defaults give. Raises BundleError for what is none."""
-    found = _numbers(bundle, {"lm_weight": "alpha", "word_bonus": "beta", "unknown_penalty": "unknown", "beam": "beam"})
+    names = {
+        "lm_weight": "alpha",
+        "word_bonus": "beta",
+        "unknown_penalty": "unknown",
+        "beam": "beam",
+        "acoustic_weight": "acoustic",
+    }
+    found = _numbers(bundle, names)
     if "beam" in found:
         found["beam"] = int(found["beam"])
-    return BeamOptions(**found)
+    offsets = bundle.decoder.get("token_offsets", [])
+    fits = isinstance(offsets, list) and len(offsets) in {0, bundle.alphabet.tokens} and all(map(_is_number, offsets))
+    if not fits:
+        raise BundleError(
+            f"{bundle.name}: the decoder's token_offsets is not a number for each of {bundle.alphabet.tokens} tokens: "
+            "export the model again."
+        )
+    return BeamOptions(**found, offsets=tuple(map(float, offsets)))
 
 
 def calibration_of(bundle: Bundle) -> Calibration | None:
@@ -62,7 +77,11 @@ def _numbers(bundle: Bundle, names: Mapping[str, str]) -> dict[str, Any]:
     for key, name in names.items():
         if (value := bundle.decoder.get(key)) is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not _is_number(value):
             raise BundleError(f"{bundle.name}: the decoder's {key} is {value!r}, not a number: export the model again.")
         found[name] = value
     return found
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)

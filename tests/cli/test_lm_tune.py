@@ -35,7 +35,9 @@ def test_it_finds_weights_that_help_and_makes_them_the_bundles_own(
     defaults = read_bundle(tuned).decoder
     assert defaults["lm_weight"] > 0
     assert f"lm_weight {defaults['lm_weight']}" in result.out
-    assert {"word_bonus", "unknown_penalty", "confidence_slope", "confidence_offset"} <= defaults.keys()
+    expected = {"word_bonus", "unknown_penalty", "acoustic_weight", "confidence_slope", "confidence_offset"}
+    assert expected <= defaults.keys()
+    assert len(defaults["token_offsets"]) == 29
     assert defaults["beam"] == 32
     assert picture.read_bytes().startswith(b"\x89PNG")
 

@@ -117,6 +117,25 @@ def certain(text: str, alphabet: Alphabet = ENGLISH, sure: float = 0.9) -> np.nd
     return np.asarray(np.log(probabilities), np.float32)
 
 
+@given(lattices(), st.sampled_from([0.5, 0.7, 1.3]), st.tuples(*[st.floats(-2, 2)] * AB.tokens))
+def test_the_network_can_be_weighed_and_its_tokens_shifted(
+    log_probs: np.ndarray, acoustic: float, offsets: tuple[float, ...]
+) -> None:
+    weighed = BeamOptions(WIDE.beam, math.inf, math.inf, nbest=2000, acoustic=acoustic, offsets=offsets)
+    found = {one.tokens: one.score for one in BeamDecoder(AB, options=weighed).decode(log_probs)}
+    expected = enumerated(acoustic * np.asarray(log_probs, np.float64) + np.array(offsets))
+    assert set(found) == set(expected)
+    for tokens, score in found.items():
+        assert score == pytest.approx(math.log(expected[tokens]), abs=1e-4)
+
+
+def test_weights_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(AuricleError, match="must be above zero"):
+        BeamOptions(acoustic=0.0)
+    with pytest.raises(AuricleError, match="2 offsets for 4 tokens"):
+        BeamDecoder(AB, options=BeamOptions(offsets=(0.0, 0.0)))
+
+
 @pytest.mark.parametrize("text", ["a", "hello world", "aab", "it's all well"])
 def test_one_beam_on_a_sure_lattice_reads_what_greedy_reads(text: str) -> None:
     greedy = GreedyDecoder(ENGLISH).decode(certain(text))[0]

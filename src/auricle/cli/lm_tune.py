@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from auricle.language.tune import Clip, Point
     from auricle.recognizer import Recognizer
 
-_POINTS = 54  # 32 on the coarse grid, and at most eleven twice after it
+_POINTS = 64  # 32 on the coarse grid, and at most sixteen twice after it
 
 
 @lm_app.command()
@@ -46,11 +46,12 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
         Path | None, typer.Option(metavar="FILE.png", help="Draw the errors over the weights, and the reliability.")
     ] = None,
 ) -> None:
-    """Find the language model's weights with the fewest word errors, and make confidences honest.
+    """Find the weights with the fewest word errors, and make confidences honest.
 
     Writes a copy of the bundle with both as its defaults. alpha weighs the language model, beta is added for each word,
-    unknown for each word that the language model does not have; a bundle without a language model has its confidences
-    calibrated only. Tune on speech that the model was not trained on and that you will not judge it by.
+    unknown for each word that the language model does not have; acoustic weighs the network, prior says how much of the
+    letters' own frequencies is taken from it, and blank is added to its blank. A bundle without a language model has
+    its confidences calibrated only. Tune on speech that the model was not trained on and that you will not judge it by.
     """
     from auricle.bundle import write_bundle
     from auricle.calibration import calibration_error, fit, reliability
@@ -64,7 +65,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     clips = _clips(recognizer, manifests, limit)
     points, weights, decoder = _weighed(source, clips, processes or os.cpu_count() or 1)
     for point in points[:5]:
-        typer.echo(f"alpha {point.alpha:<6g} beta {point.beta:<6g} unknown {point.unknown:<6g} WER {point.wer:.2%}")
+        typer.echo(_row(point))
     confidences, right = _judged(clips, decoder, source.frame_seconds)
     curve = fit(confidences, right)
     before, after = reliability(confidences, right), reliability(map(curve, confidences), right)
@@ -80,7 +81,8 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
         raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
     if picture:
         write_whole(picture, _picture(points, before, after))
-    typer.echo(f"{output}: {', '.join(f'{name} {value}' for name, value in chosen.items())}")
+    shown = {name: f"for {len(value)} tokens" if isinstance(value, list) else value for name, value in chosen.items()}
+    typer.echo(f"{output}: {', '.join(f'{name} {value}' for name, value in shown.items())}")
 
 
 def _weighed(source: Bundle, clips: list[Clip], processes: int) -> tuple[list[Point], dict[str, Any], Decoder]:
@@ -92,6 +94,7 @@ def _weighed(source: Bundle, clips: list[Clip], processes: int) -> tuple[list[Po
     from auricle.decoders import beam_options
     from auricle.decoding import GreedyDecoder, NgramModel
     from auricle.decoding.beam import BeamDecoder
+    from auricle.language.tune import letter_frequencies
     from auricle.language.tune import tune as search
 
     content = source.files.get(LANGUAGE_MODEL)
@@ -101,9 +104,22 @@ def _weighed(source: Bundle, clips: list[Clip], processes: int) -> tuple[list[Po
     with Bar("tuning") as bar:
         points = search(clips, model, source.alphabet, options, processes, _counting(bar))
     best = points[0]
-    chosen = replace(options, alpha=best.alpha, beta=best.beta, unknown=best.unknown)
-    weights = {"lm_weight": best.alpha, "word_bonus": best.beta, "unknown_penalty": best.unknown}
+    chosen = best.options(options, letter_frequencies(clips))
+    weights = {
+        "lm_weight": chosen.alpha,
+        "word_bonus": chosen.beta,
+        "unknown_penalty": chosen.unknown,
+        "acoustic_weight": chosen.acoustic,
+        "token_offsets": list(chosen.offsets),
+    }
     return points, {"kind": "beam", **weights}, BeamDecoder(source.alphabet, model, chosen)
+
+
+def _row(point: Point) -> str:
+    return (
+        f"alpha {point.alpha:<6g} beta {point.beta:<6g} unknown {point.unknown:<6g} acoustic {point.acoustic:<6g} "
+        f"prior {point.prior:<6g} blank {point.blank:<6g} WER {point.wer:.2%}"
+    )
 
 
 def _clips(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None) -> list[Clip]:

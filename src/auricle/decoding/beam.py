@@ -2,6 +2,9 @@
 
     score = log P(text | audio) + alpha * log P_LM(words) + beta * words + rewards of hot words
 
+The network's log-probabilities may be weighed as well, and shifted token by token: it has learnt how frequent letters
+are, which the language model knows better, and is surer of each frame than a sum over frames should be.
+
 All beams take a step at once, as rows of arrays; a text is one beam, however many paths lead to it.
 """
 
@@ -36,7 +39,9 @@ class BeamOptions:
 
     `beam` texts are kept; of those, none more than `beam_threshold` below the best; a frame's tokens more than
     `token_threshold` below its best are not tried. `alpha` weighs the language model, `beta` is added for each word,
-    `unknown` for each word that the language model does not know. All natural logarithms. `nbest` hypotheses return.
+    `unknown` for each word that the language model does not know. The network's log-probabilities are multiplied by
+    `acoustic`, and `offsets`, one for each token (or none at all), are then added at each frame, before
+    `token_threshold` is looked at. All natural logarithms. `nbest` hypotheses return.
     """
 
     beam: int = 64
@@ -46,8 +51,12 @@ class BeamOptions:
     beta: float = 1.0
     unknown: float = -8.0
     nbest: int = 1
+    acoustic: float = 1.0
+    offsets: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.acoustic > 0:
+            raise AuricleError(f"the weight of the network is {self.acoustic:g}; it must be above zero.")
         if self.beam < 1 or self.nbest < 1:
             raise AuricleError("a beam search keeps and returns at least one text: give beam and nbest of 1 or more.")
 
@@ -60,6 +69,8 @@ class BeamDecoder:
     ) -> None:
         self._alphabet = alphabet
         self.options = options or BeamOptions()
+        if len(self.options.offsets) not in {0, alphabet.tokens}:
+            raise AuricleError(f"{len(self.options.offsets)} offsets for {alphabet.tokens} tokens: give one for each.")
         self._fusion = None if language_model is None else _Fusion(language_model, alphabet, self.options)
         # The same hot words come with clip after clip, and take longer to make ready than to use.
         self._compiled = lru_cache(maxsize=8)(self._compile)
@@ -79,11 +90,17 @@ class BeamDecoder:
             raise AuricleError("the log-probabilities hold NaN or infinity: the acoustic model or its input is broken.")
         search = _Search(self._fusion, self._automaton(hot_words), self.options)
         space = self._alphabet.characters.index(" ") + 1 if " " in self._alphabet.characters else 0
-        for row in np.asarray(log_probs, np.float64):
+        for row in self._weighed(log_probs):
             search.step(row, space)
         return [
             self._hypothesis(log_probs, tokens, score) for tokens, score in search.finish(space, self.options.nbest)
         ]
+
+    def _weighed(self, log_probs: Array) -> Scores:
+        weighed = np.asarray(log_probs, np.float64)
+        if self.options.acoustic != 1.0:
+            weighed = weighed * self.options.acoustic
+        return weighed + np.array(self.options.offsets) if self.options.offsets else weighed
 
     def _automaton(self, phrases: Phrases) -> HotWords | None:
         if not phrases:

@@ -1,15 +1,18 @@
-"""What the language model is worth: the weights with the fewest word errors on a dev set."""
+"""What the language model is worth beside the network: the weights with the fewest word errors on a dev set."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from typing import TypeAlias
+
+import numpy as np
 
 from auricle.alphabet import Alphabet
 from auricle.decoding.beam import BeamDecoder, BeamOptions
@@ -20,7 +23,12 @@ from auricle.metrics import ErrorCounts, word_errors
 ALPHAS = (0.2, 0.5, 0.8, 1.1)
 BETAS = (-0.5, 0.5, 1.5, 2.5)
 UNKNOWNS = (-20.0, -8.0)
+ACOUSTIC, PRIOR, BLANK = 0.75, 0.5, 0.0
+"""Where the search begins with these three."""
+STEPS = {"alpha": 0.3, "beta": 1.0, "unknown": 12.0, "acoustic": 0.3, "prior": 0.6, "blank": 1.0}
+"""How far the first refinement looks, and twice that."""
 REFINEMENTS = 2
+_RAREST = 1e-4
 
 Clip: TypeAlias = tuple[Array, str]
 """Log-probabilities [frames, tokens] of a clip, and its text as the alphabet writes it."""
@@ -28,12 +36,34 @@ Clip: TypeAlias = tuple[Array, str]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One setting and its word error rate."""
+    """One setting and its word error rate.
+
+    `prior` says how much of the letters' own frequencies is taken from the network's log-probabilities; `blank` is
+    added to those of the blank.
+    """
 
     alpha: float
     beta: float
     unknown: float
-    wer: float
+    acoustic: float
+    prior: float
+    blank: float
+    wer: float = math.nan
+
+    def options(self, base: BeamOptions, frequencies: Array) -> BeamOptions:
+        """Return a search's options with these weights; `frequencies` are those of `letter_frequencies`."""
+        offsets = (self.blank, *(round(float(-self.prior * one), 4) for one in frequencies))
+        return replace(
+            base, alpha=self.alpha, beta=self.beta, unknown=self.unknown, acoustic=self.acoustic, offsets=offsets
+        )
+
+
+def letter_frequencies(clips: Sequence[Clip]) -> Array:
+    """Return how frequent the network thinks each letter [tokens - 1], as natural logarithms about their mean."""
+    total = sum((np.exp(log_probs[:, 1:], dtype=np.float64).sum(0) for log_probs, _ in clips), np.zeros(1))
+    share = np.maximum(total / total.sum(), _RAREST)
+    logarithms = np.log(share)
+    return np.asarray(logarithms - (share * logarithms).sum(), np.float32)
 
 
 def tune(  # noqa: PLR0917
@@ -44,33 +74,42 @@ def tune(  # noqa: PLR0917
     processes: int = 1,
     progress: Callable[[Point], None] = lambda point: None,
 ) -> list[Point]:
-    """Search alpha, beta and the unknown word's penalty on a coarse grid, then twice around the best; best point first.
+    """Search alpha, beta and the unknown word's price on a coarse grid, then all weights around the best; best first.
 
-    Each time the steps are halved. The three go together: where a network is unsure, unknown words are a way around the
-    language model, and the more it weighs, the more it is gone around. Of equal points, the one with the smaller alpha
-    comes first. `progress` hears of each point.
+    Around the best is done twice, with steps of half the size the second time. alpha, beta and the price go together:
+    where a network is unsure, unknown words are a way around the language model, and the more it weighs, the more it is
+    gone around. Of equal points, the one with the smaller alpha comes first. `progress` hears of each point.
     """
-    points: dict[tuple[float, float, float], Point] = {}
+    points: dict[tuple[float, ...], Point] = {}
+    frequencies = letter_frequencies(clips)
 
-    def visit(alpha: float, beta: float, unknown: float) -> None:
-        key = (round(max(0.0, alpha), 4), round(beta, 4), round(min(0.0, unknown), 4))
+    def visit(point: Point) -> None:
+        point = Point(
+            alpha=round(max(0.0, point.alpha), 4),
+            beta=round(point.beta, 4),
+            unknown=round(min(0.0, point.unknown), 4),
+            acoustic=round(max(0.05, point.acoustic), 4),
+            prior=round(max(0.0, point.prior), 4),
+            blank=round(point.blank, 4),
+        )
+        key = astuple(point)[:-1]
         if key not in points:
-            chosen = replace(options, alpha=key[0], beta=key[1], unknown=key[2])
-            points[key] = Point(*key, sum(run(chosen, clips), ErrorCounts()).rate)
+            wer = sum(run(point.options(options, frequencies), clips), ErrorCounts()).rate
+            points[key] = replace(point, wer=wer)
             progress(points[key])
 
     with _runner(model, alphabet, processes) as run:
         for alpha, beta, unknown in itertools.product(ALPHAS, BETAS, UNKNOWNS):
-            visit(alpha, beta, unknown)
-        steps = (ALPHAS[1] - ALPHAS[0], BETAS[1] - BETAS[0], UNKNOWNS[1] - UNKNOWNS[0])
-        for _ in range(REFINEMENTS):
-            steps = (steps[0] / 2, steps[1] / 2, steps[2] / 2)
+            visit(Point(alpha, beta, unknown, ACOUSTIC, PRIOR, BLANK))
+        for size in (2.0**-number for number in range(1, REFINEMENTS + 1)):
+            step = {name: size * most for name, most in STEPS.items()}
             best = _ordered(points.values())[0]
             for left, up in itertools.product((-1, 0, 1), repeat=2):
-                visit(best.alpha + left * steps[0], best.beta + up * steps[1], best.unknown)
-            best = _ordered(points.values())[0]
-            for along in (-1, 1):
-                visit(best.alpha, best.beta, best.unknown + along * steps[2])
+                visit(replace(best, alpha=best.alpha + left * step["alpha"], beta=best.beta + up * step["beta"]))
+            for name in ("acoustic", "prior", "blank", "unknown"):
+                best = _ordered(points.values())[0]
+                for along in (-1, 1):
+                    visit(replace(best, **{name: getattr(best, name) + along * step[name]}))
     return _ordered(points.values())
 
 
