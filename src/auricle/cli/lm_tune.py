@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from auricle.language.tune import Clip, Point
     from auricle.recognizer import Recognizer
 
-_POINTS = 64  # 32 on the coarse grid, and at most sixteen twice after it
+_POINTS = 50  # 18 on the coarse grid, and at most sixteen twice after it
 
 
 @lm_app.command()

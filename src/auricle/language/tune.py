@@ -20,12 +20,12 @@ from auricle.decoding.ngram import NgramModel
 from auricle.features import Array
 from auricle.metrics import ErrorCounts, word_errors
 
-ALPHAS = (0.2, 0.5, 0.8, 1.1)
-BETAS = (-0.5, 0.5, 1.5, 2.5)
-UNKNOWNS = (-20.0, -8.0)
+ALPHAS = (0.3, 0.7, 1.1)
+BETAS = (-0.5, 0.75, 2.0)
+UNKNOWNS = (-24.0, -12.0)
 ACOUSTIC, PRIOR, BLANK = 0.75, 0.5, 0.0
 """Where the search begins with these three."""
-STEPS = {"alpha": 0.3, "beta": 1.0, "unknown": 12.0, "acoustic": 0.3, "prior": 0.6, "blank": 1.0}
+STEPS = {"alpha": 0.4, "beta": 1.25, "unknown": 12.0, "acoustic": 0.3, "prior": 0.6, "blank": 1.0}
 """How far the first refinement looks, and twice that."""
 REFINEMENTS = 2
 _RAREST = 1e-4
