@@ -61,7 +61,7 @@ def _lines(bundle: Bundle) -> Iterator[str]:
         f"{features.window * milliseconds:g} ms every {features.hop * milliseconds:g} ms",
         "output": f"{bundle.alphabet.tokens} tokens every {bundle.frame_seconds * 1000:g} ms",
         "alphabet": "blank and " + "".join(bundle.alphabet.characters).replace(" ", "␣"),
-        "decoder": ", ".join(f"{key} {value}" for key, value in bundle.decoder.items()) or None,
+        "decoder": ", ".join(f"{key} {_shown(value)}" for key, value in bundle.decoder.items()) or None,
         "network": ", ".join(f"{key} {value}" for key, value in network.items()) if network else None,
     }
     yield from (f"{name:<12}{value}" for name, value in facts.items() if value is not None)
@@ -87,3 +87,8 @@ def _tree(values: Mapping[str, Any], indent: str) -> Iterator[str]:
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
             yield f"{indent}{key:<{22 - len(indent)}} {shown}"
+
+
+def _shown(value: object) -> object:
+    """Return a setting as it is read, and of one for each token only how many there are: --json has them all."""
+    return f"for {len(value)} tokens" if isinstance(value, list) else value
