@@ -135,7 +135,8 @@ def main() -> None:
 
     greedy = GreedyDecoder(bundle.alphabet)
     measure("greedy", lambda x: greedy.decode(x)[0].text, clips, seconds)
-    plain = BeamDecoder(bundle.alphabet, options=options)
+    # As the product does without a language model (auricle.decoders).
+    plain = BeamDecoder(bundle.alphabet, options=replace(options, acoustic=1.0, offsets=()))
     measure("beam, no language model", lambda x: plain.decode(x)[0].text, clips, seconds)
     fused = BeamDecoder(bundle.alphabet, model, options)
     without = measure("beam, language model", lambda x: fused.decode(x)[0].text, clips, seconds)
