@@ -26,7 +26,7 @@ import numpy as np
 
 from auricle import audio
 from auricle.bundle import LANGUAGE_MODEL
-from auricle.decoders import beam_options
+from auricle.decoders import beam_options, decoder_of
 from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel
 from auricle.features import Array
 from auricle.manifest import read_manifests
@@ -135,8 +135,7 @@ def main() -> None:
 
     greedy = GreedyDecoder(bundle.alphabet)
     measure("greedy", lambda x: greedy.decode(x)[0].text, clips, seconds)
-    # As the product does without a language model (auricle.decoders).
-    plain = BeamDecoder(bundle.alphabet, options=replace(options, acoustic=1.0, offsets=()))
+    plain = decoder_of(bundle, language_model=False, beam=options.beam)
     measure("beam, no language model", lambda x: plain.decode(x)[0].text, clips, seconds)
     fused = BeamDecoder(bundle.alphabet, model, options)
     without = measure("beam, language model", lambda x: fused.decode(x)[0].text, clips, seconds)
