@@ -50,12 +50,15 @@ def test_the_bundles_settings_are_used_and_may_be_overruled() -> None:
 
 def test_what_makes_room_for_a_language_model_is_left_out_without_one() -> None:
     offsets = [0.5, *[-0.25] * (BUNDLE.alphabet.tokens - 1)]
-    tuned = replace(BUNDLE, decoder={**BUNDLE.decoder, "acoustic_weight": 0.7, "token_offsets": offsets})
+    pairs = [offsets] * BUNDLE.alphabet.tokens
+    changed = {"acoustic_weight": 0.7, "token_offsets": offsets, "token_pairs": pairs}
+    tuned = replace(BUNDLE, decoder={**BUNDLE.decoder, **changed})
     with_model, without = decoder_of(tuned), decoder_of(tuned, language_model=False, beam=8)
     assert isinstance(with_model, BeamDecoder)
     assert isinstance(without, BeamDecoder)
     assert (with_model.options.acoustic, with_model.options.offsets) == (0.7, tuple(offsets))
-    assert (without.options.acoustic, without.options.offsets) == (1.0, ())
+    assert with_model.options.pairs == tuple(map(tuple, pairs))
+    assert (without.options.acoustic, without.options.offsets, without.options.pairs) == (1.0, (), ())
 
 
 @pytest.mark.parametrize("value", ["wide", 1.0, [0.0], [None] * 29, [float("inf")] * 29])
@@ -63,6 +66,12 @@ def test_offsets_are_a_number_for_each_token(value: object) -> None:
     assert BUNDLE.alphabet.tokens == 29
     with pytest.raises(BundleError, match="token_offsets is not a number for each of 29 tokens"):
         decoder_of(replace(BUNDLE, decoder={"token_offsets": value}))
+
+
+@pytest.mark.parametrize("value", ["wide", [[0.0] * 29], [[0.0] * 28] * 29, [0.0] * 29, [[None] * 29] * 29])
+def test_pairs_are_a_number_for_each_pair_of_tokens(value: object) -> None:
+    with pytest.raises(BundleError, match="token_pairs is not a number for each pair of 29 tokens"):
+        decoder_of(replace(BUNDLE, decoder={"token_pairs": value}))
 
 
 @pytest.mark.parametrize("value", ["wide", float("nan"), True, [1]])

@@ -39,7 +39,7 @@ def decoder_of(bundle: Bundle, *, language_model: bool = True, beam: int | None 
         model = NgramModel.from_bytes(content, f"{bundle.name}: {LANGUAGE_MODEL}")
         return BeamDecoder(bundle.alphabet, model, options)
     # What makes room for a language model is of no use without one.
-    plain = BeamDecoder(bundle.alphabet, options=replace(options, acoustic=1.0, offsets=()))
+    plain = BeamDecoder(bundle.alphabet, options=replace(options, acoustic=1.0, offsets=(), pairs=()))
     return plain if beam is not None else HotWordDecoder(GreedyDecoder(bundle.alphabet), plain)
 
 
@@ -56,13 +56,21 @@ def beam_options(bundle: Bundle) -> BeamOptions:
     if "beam" in found:
         found["beam"] = int(found["beam"])
     offsets = bundle.decoder.get("token_offsets", [])
-    fits = isinstance(offsets, list) and len(offsets) in {0, bundle.alphabet.tokens} and all(map(_is_number, offsets))
-    if not fits:
+    tokens = bundle.alphabet.tokens
+    if offsets != [] and not _is_row(offsets, tokens):
         raise BundleError(
-            f"{bundle.name}: the decoder's token_offsets is not a number for each of {bundle.alphabet.tokens} tokens: "
+            f"{bundle.name}: the decoder's token_offsets is not a number for each of {tokens} tokens: "
             "export the model again."
         )
-    return BeamOptions(**found, offsets=tuple(map(float, offsets)))
+    pairs = bundle.decoder.get("token_pairs", [])
+    if pairs != [] and not (isinstance(pairs, list) and len(pairs) == tokens and all(_is_row(x, tokens) for x in pairs)):
+        raise BundleError(
+            f"{bundle.name}: the decoder's token_pairs is not a number for each pair of {tokens} tokens: "
+            "export the model again."
+        )
+    return BeamOptions(
+        **found, offsets=tuple(map(float, offsets)), pairs=tuple(tuple(map(float, row)) for row in pairs)
+    )
 
 
 def calibration_of(bundle: Bundle) -> Calibration | None:
@@ -81,6 +89,10 @@ def _numbers(bundle: Bundle, names: Mapping[str, str]) -> dict[str, Any]:
             raise BundleError(f"{bundle.name}: the decoder's {key} is {value!r}, not a number: export the model again.")
         found[name] = value
     return found
+
+
+def _is_row(value: Any, length: int) -> bool:
+    return isinstance(value, list) and len(value) == length and all(map(_is_number, value))
 
 
 def _is_number(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from auricle.bundle import read_bundle
@@ -38,6 +39,7 @@ def test_it_finds_weights_that_help_and_makes_them_the_bundles_own(
     expected = {"word_bonus", "unknown_penalty", "acoustic_weight", "confidence_slope", "confidence_offset"}
     assert expected <= defaults.keys()
     assert len(defaults["token_offsets"]) == 29
+    assert defaults["token_pairs"] == []
     assert defaults["beam"] == 32
     assert picture.read_bytes().startswith(b"\x89PNG")
 
@@ -49,11 +51,30 @@ def test_it_finds_weights_that_help_and_makes_them_the_bundles_own(
     assert first.split("WER ")[1].rstrip("%") == errors(tuned).strip()
 
 
+def test_the_texts_that_were_learnt_say_which_letters_follow_which(
+    auricle: Run, clips: Path, with_lm: Path, tmp_path: Path
+) -> None:
+    tuned, learnt = tmp_path / "tuned.auricle", tmp_path / "learnt.jsonl"
+    # No recording is opened for them.
+    learnt.write_text('{"audio_filepath": "gone.wav", "text": "the quick queen quit the quiet queue"}\n')
+    options = ("-m", clips / "clips.jsonl", "--limit", 1, "--processes", 2, "--beam", 8, "--trained-on", learnt)
+    result = auricle("lm", "tune", with_lm, *options, "--output", tuned)
+    assert result.code == 0, result.err
+    bundle = read_bundle(tuned)
+    pairs = np.array(bundle.decoder["token_pairs"])
+    assert pairs.shape == (29, 29)
+    q, u, i = bundle.alphabet.encode("qui")
+    assert pairs[q, u] < pairs[q, i]  # what they expect is taken away
+    assert pairs[0, bundle.alphabet.encode("t")[0]] < pairs[0, q]
+    assert not pairs[:, 0].any()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (("--output", "x.zip"), 2, "does not end in .auricle"),
         (("--output", "{tmp}/x.auricle", "-m", "{tmp}/none.jsonl"), 1, "none.jsonl"),
+        (("--output", "{tmp}/x.auricle", "--trained-on", "{tmp}/never.jsonl"), 1, "never.jsonl"),
         (("--output", "/proc/x.auricle"), 1, "/proc/x.auricle cannot be written"),
     ],
 )

@@ -129,11 +129,26 @@ def test_the_network_can_be_weighed_and_its_tokens_shifted(
         assert score == pytest.approx(math.log(expected[tokens]), abs=1e-4)
 
 
+@given(lattices(), st.lists(st.floats(-2, 2), min_size=AB.tokens**2, max_size=AB.tokens**2))
+def test_what_follows_which_letter_can_be_weighed(log_probs: np.ndarray, values: list[float]) -> None:
+    pairs = np.reshape(values, (AB.tokens, AB.tokens))
+    weighed = BeamOptions(WIDE.beam, math.inf, math.inf, nbest=2000, pairs=tuple(map(tuple, pairs.tolist())))
+    found = {one.tokens: one.score for one in BeamDecoder(AB, options=weighed).decode(log_probs)}
+    expected = enumerated(np.asarray(log_probs, np.float64))
+    assert set(found) == set(expected)
+    for tokens, score in found.items():
+        added = sum(pairs[before, token] for before, token in itertools.pairwise((0, *tokens)))
+        assert score == pytest.approx(math.log(expected[tokens]) + added, abs=1e-4)
+
+
 def test_weights_that_make_no_sense_are_refused() -> None:
     with pytest.raises(AuricleError, match="must be above zero"):
         BeamOptions(acoustic=0.0)
     with pytest.raises(AuricleError, match="2 offsets for 4 tokens"):
         BeamDecoder(AB, options=BeamOptions(offsets=(0.0, 0.0)))
+    for pairs in (((0.0,) * 4,) * 3, ((0.0,) * 3,) * 4):
+        with pytest.raises(AuricleError, match="no square of 4 tokens"):
+            BeamDecoder(AB, options=BeamOptions(pairs=pairs))
 
 
 @pytest.mark.parametrize("text", ["a", "hello world", "aab", "it's all well"])

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from auricle import audio
 from auricle.features import FeatureConfig, band_edges, log_mel
-from auricle.training.augment import augment_log_mel, change_level, cut_above, mask, stretch
+from auricle.training.augment import augment_log_mel, change_level, cut_above, mask, stretch, warp
+from auricle.training.distort import change_speed
 from auricle.training.recipe import AugmentConfig
 
 MEL = FeatureConfig()
@@ -98,6 +99,25 @@ def test_stretching_is_linear_in_time() -> None:
     ramp = np.arange(11, dtype=np.float32)[:, None]
     np.testing.assert_allclose(stretch(ramp, 21)[:, 0], np.arange(21) / 2, atol=1e-5)
     np.testing.assert_allclose(stretch(ramp, 6)[:, 0], np.arange(6) * 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [0.88, 0.95, 1.07, 1.12])
+def test_warped_features_are_those_of_speech_whose_frequencies_were_moved(factor: float) -> None:
+    # Played `factor` times as fast, and stretched back in time: only the frequencies are left moved.
+    moved = log_mel(change_speed(SAMPLES, factor, 16_000), MEL)
+    wanted = stretch(moved, len(FEATURES))
+    below = band_edges(MEL)[1:-1] < 6_500  # the recording has nothing above 8 kHz that could come down
+    loud = wanted.max(axis=1) > np.quantile(wanted.max(axis=1), 0.3)
+
+    def distance(features: np.ndarray) -> float:
+        return float(np.abs(features - wanted)[loud][:, below].mean())
+
+    assert distance(warp(FEATURES, factor, MEL)) < 0.5 * distance(FEATURES)
+    assert distance(warp(FEATURES, factor, MEL)) < distance(warp(FEATURES, 1 / factor, MEL)) / 3
+
+
+def test_a_warp_of_one_changes_nothing() -> None:
+    np.testing.assert_allclose(warp(FEATURES, 1.0, MEL), FEATURES, atol=1e-5)
 
 
 @pytest.mark.parametrize("decibels", [-6.0, 0.0, 3.0, 6.0])

@@ -34,7 +34,7 @@ from auricle.training.data import (
     names_in_epoch,
     normalization_of,
 )
-from auricle.training.recipe import NetworkConfig, make_recipe
+from auricle.training.recipe import NetworkConfig, Recipe, make_recipe
 
 CLIPS = Path(__file__).parents[1] / "clips"
 CONFIG = FeatureConfig()
@@ -337,6 +337,33 @@ def test_a_clip_that_is_seen_again_is_augmented_in_another_way(store: FeatureSto
     batch = clips_of(store)[[first, again]]
     assert batch.target_lengths[0] == batch.target_lengths[1]
     assert not torch.equal(batch.features[0], batch.features[1])
+
+
+def test_two_views_of_a_clip_differ_in_their_masks_alone(store: FeatureStore) -> None:
+    recipe = make_recipe({"name": "test", "augment": {"stretch": 0.1, "gain": 6}, "schedule": {"agreement": 0.2}}, "test")
+    clips = clips_of(store)
+    clips.recipe = recipe
+    chosen = [UTTERANCES[1], UTTERANCES[0]]
+    batch = clips[[utterance.id for utterance in chosen]]
+    one, other = batch.features.chunk(2)
+    assert batch.lengths[:2].tolist() == batch.lengths[2:].tolist()
+    masked = (one == 0) | (other == 0)
+    assert torch.equal(one[~masked], other[~masked])
+    assert not torch.equal(one, other)
+    assert 0.02 < float(masked[1].float().mean()) < 0.8
+    texts = [ENGLISH.decode(text.tolist()) for text in torch.split(batch.targets, batch.target_lengths.tolist())]
+    assert texts == [utterance.text for utterance in chosen] * 2
+    assert batch.seconds == pytest.approx(2 * 10.09)
+
+
+def test_two_views_take_the_room_of_two_clips() -> None:
+    examples, store = corpus(400)
+    recipe = replace(RECIPE, schedule=replace(RECIPE.schedule, agreement=0.2))
+
+    def longest(recipe: Recipe) -> float:
+        return max(sum(store.frames(name) for name in batch) for batch in EpochPlan(examples, store, recipe, epoch=0))
+
+    assert longest(recipe) == pytest.approx(longest(RECIPE) / 2, rel=0.1)
 
 
 def test_a_clip_is_augmented_by_seed_epoch_and_name_whoever_is_beside_it(store: FeatureStore) -> None:

@@ -26,8 +26,8 @@ from auricle.evaluation import evaluate
 from auricle.manifest import Utterance, read_manifest
 from auricle.recognizer import load
 from auricle.training import keeper, loop
-from auricle.training.data import EpochPlan
-from auricle.training.module import SpeechModule, load_module, one_cycle
+from auricle.training.data import Clips, EpochPlan
+from auricle.training.module import SpeechModule, disagreement, load_module, one_cycle
 from auricle.training.page import read_rows
 from auricle.training.recipe import Recipe, ScheduleConfig, make_recipe, read_recipe
 
@@ -348,6 +348,39 @@ def test_a_broken_checkpoint_is_refused_in_one_sentence(tmp_path: Path) -> None:
         load_module(tmp_path / "last.ckpt")
     with pytest.raises(TrainingError, match="cannot read"):
         load_module(tmp_path / "missing.ckpt")
+
+
+def test_two_views_are_drawn_to_each_other_within_their_lengths() -> None:
+    torch.manual_seed(0)
+    scores = torch.randn(4, 5, 7, requires_grad=True)
+    log_probs, lengths = scores.log_softmax(-1), torch.tensor([5, 3, 5, 3])
+    apart = disagreement(log_probs, lengths)
+    apart.backward()  # type: ignore[no-untyped-call]
+    one, other = log_probs.detach().exp().chunk(2)
+    wanted = torch.cat((one - other, other - one))
+    wanted[1::2, 3:] = 0
+    torch.testing.assert_close(scores.grad, wanted)
+    inside = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    both_ways = ((one - other) * (one.log() - other.log())).sum(-1) * inside
+    assert float(apart.detach()) == pytest.approx(float(both_ways.sum()), rel=1e-5)
+    same = log_probs.detach()[:2].repeat(2, 1, 1)
+    assert float(disagreement(same, lengths)) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_network_that_learns_from_two_views_hears_the_same_in_both(
+    tmp_path: Path, clips: list[Utterance], cache: Path
+) -> None:
+    def apart(agreement: float) -> float:
+        recipe = short(f"agreement-{agreement}", epochs=25, score_every=100, batch_seconds=80, agreement=agreement)
+        corpus, _ = loop.prepare(recipe, clips, [], cache)
+        module = loop.train(recipe, corpus, tmp_path / recipe.name)
+        heard = Clips(corpus.examples, corpus.store, module.normalization, recipe, 1000)
+        batch = heard[[clip.id for clip in clips]]
+        with torch.no_grad():
+            log_probs, lengths = module.network.eval()(batch.features, batch.lengths)
+        return float(disagreement(log_probs, lengths)) / int(lengths.sum())
+
+    assert apart(4.0) < 0.5 * apart(1e-9)
 
 
 @pytest.mark.parametrize("anneal", ["linear", "cosine"])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from auricle.language.tune import Clip, Point
     from auricle.recognizer import Recognizer
 
-_POINTS = 50  # 18 on the coarse grid, and at most sixteen twice after it
+_POINTS = 54  # 18 on the coarse grid, and at most eighteen twice after it
 
 
 @lm_app.command()
@@ -32,6 +32,12 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
         typer.Option("--manifest", "-m", metavar="FILE.jsonl", help="Speech to tune on (dev); may be given again."),
     ],
     output: Annotated[Path, typer.Option(metavar="NEW.auricle", help="The bundle to write.")],
+    trained_on: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE.jsonl", help="What the model was trained on, for its texts alone; may be given again."
+        ),
+    ] = [],
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Take N utterances, spread evenly over the manifests.")
     ] = None,
@@ -50,11 +56,13 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
 
     Writes a copy of the bundle with both as its defaults. alpha weighs the language model, beta is added for each word,
     unknown for each word that the language model does not have; acoustic weighs the network, prior says how much of the
-    letters' own frequencies is taken from it, and blank is added to its blank. A bundle without a language model has
-    its confidences calibrated only. Tune on speech that the model was not trained on and that you will not judge it by.
+    letters' own frequencies is taken from it, and blank is added to its blank. Given the texts that it was trained on,
+    a part of what they say follows which letter is taken away, too (pairs). A bundle without a language model has its
+    confidences calibrated only. Tune on speech that the model was not trained on and that you will not judge it by.
     """
     from auricle.bundle import write_bundle
     from auricle.calibration import calibration_error, fit, reliability
+    from auricle.manifest import read_manifests
 
     if output.suffix != ".auricle":
         raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
@@ -63,7 +71,8 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     if beam is not None:
         source = replace(source, decoder={**source.decoder, "beam": beam})
     clips = _clips(recognizer, manifests, limit)
-    points, weights, decoder = _weighed(source, clips, processes or os.cpu_count() or 1)
+    texts = [source.alphabet.normalise(learnt.text or "") for learnt in read_manifests(trained_on)]
+    points, weights, decoder = _weighed(source, clips, texts, processes or os.cpu_count() or 1)
     for point in points[:5]:
         typer.echo(_row(point))
     confidences, right = _judged(clips, decoder, source.frame_seconds)
@@ -85,7 +94,9 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     typer.echo(f"{output}: {', '.join(f'{name} {value}' for name, value in shown.items())}")
 
 
-def _weighed(source: Bundle, clips: list[Clip], processes: int) -> tuple[list[Point], dict[str, Any], Decoder]:
+def _weighed(
+    source: Bundle, clips: list[Clip], texts: list[str], processes: int
+) -> tuple[list[Point], dict[str, Any], Decoder]:
     """Search for the language model's weights: the points tried, best first, the settings chosen, a decoder with them.
 
     Without a language model there is nothing to weigh.
@@ -94,23 +105,24 @@ def _weighed(source: Bundle, clips: list[Clip], processes: int) -> tuple[list[Po
     from auricle.decoders import beam_options
     from auricle.decoding import GreedyDecoder, NgramModel
     from auricle.decoding.beam import BeamDecoder
-    from auricle.language.tune import letter_frequencies
+    from auricle.language.tune import letter_frequencies, letter_pairs
     from auricle.language.tune import tune as search
 
     content = source.files.get(LANGUAGE_MODEL)
     if content is None:
         return [], {}, GreedyDecoder(source.alphabet)
     model, options = NgramModel.from_bytes(content), beam_options(source)
+    following = letter_pairs(texts, source.alphabet) if any(texts) else None
     with Bar("tuning") as bar:
-        points = search(clips, model, source.alphabet, options, processes, _counting(bar))
-    best = points[0]
-    chosen = best.options(options, letter_frequencies(clips))
+        points = search(clips, model, source.alphabet, options, processes, _counting(bar), following)
+    chosen = points[0].options(options, letter_frequencies(clips), following)
     weights = {
         "lm_weight": chosen.alpha,
         "word_bonus": chosen.beta,
         "unknown_penalty": chosen.unknown,
         "acoustic_weight": chosen.acoustic,
         "token_offsets": list(chosen.offsets),
+        "token_pairs": list(map(list, chosen.pairs)),
     }
     return points, {"kind": "beam", **weights}, BeamDecoder(source.alphabet, model, chosen)
 
@@ -118,7 +130,7 @@ def _weighed(source: Bundle, clips: list[Clip], processes: int) -> tuple[list[Po
 def _row(point: Point) -> str:
     return (
         f"alpha {point.alpha:<6g} beta {point.beta:<6g} unknown {point.unknown:<6g} acoustic {point.acoustic:<6g} "
-        f"prior {point.prior:<6g} blank {point.blank:<6g} WER {point.wer:.2%}"
+        f"prior {point.prior:<6g} blank {point.blank:<6g} pairs {point.pairs:<6g} WER {point.wer:.2%}"
     )
 
 

@@ -2,8 +2,10 @@
 
     score = log P(text | audio) + alpha * log P_LM(words) + beta * words + rewards of hot words
 
-The network's log-probabilities may be weighed as well, and shifted token by token: it has learnt how frequent letters
-are, which the language model knows better, and is surer of each frame than a sum over frames should be.
+The network's log-probabilities may be weighed as well, and shifted token by token and pair by pair: it has learnt how
+frequent letters are and which follow which, which the language model knows better, and is surer of each frame than a
+sum over frames should be. Taking away what a model of the training texts' letters says is the density ratio of
+McDermott et al., 2019.
 
 All beams take a step at once, as rows of arrays; a text is one beam, however many paths lead to it.
 """
@@ -41,7 +43,9 @@ class BeamOptions:
     `token_threshold` below its best are not tried. `alpha` weighs the language model, `beta` is added for each word,
     `unknown` for each word that the language model does not know. The network's log-probabilities are multiplied by
     `acoustic`, and `offsets`, one for each token (or none at all), are then added at each frame, before
-    `token_threshold` is looked at. All natural logarithms. `nbest` hypotheses return.
+    `token_threshold` is looked at. `pairs`, a row for each token before (the blank's for the beginning of the text) and
+    in it a number for each token (or no rows at all), are added where a text grows by a token. All natural logarithms.
+    `nbest` hypotheses return.
     """
 
     beam: int = 64
@@ -53,6 +57,7 @@ class BeamOptions:
     nbest: int = 1
     acoustic: float = 1.0
     offsets: tuple[float, ...] = ()
+    pairs: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.acoustic > 0:
@@ -71,6 +76,9 @@ class BeamDecoder:
         self.options = options or BeamOptions()
         if len(self.options.offsets) not in {0, alphabet.tokens}:
             raise AuricleError(f"{len(self.options.offsets)} offsets for {alphabet.tokens} tokens: give one for each.")
+        if pairs := self.options.pairs:
+            if len(pairs) != alphabet.tokens or any(len(row) != alphabet.tokens for row in pairs):
+                raise AuricleError(f"the pairs are no square of {alphabet.tokens} tokens: give a number for each pair.")
         self._fusion = None if language_model is None else _Fusion(language_model, alphabet, self.options)
         # The same hot words come with clip after clip, and take longer to make ready than to use.
         self._compiled = lru_cache(maxsize=8)(self._compile)
@@ -209,6 +217,7 @@ class _Search:
 
     def __init__(self, fusion: _Fusion | None, hot: HotWords | None, options: BeamOptions) -> None:
         self._fusion, self._hot, self._options = fusion, hot, options
+        self._pairs = np.array(options.pairs, np.float64) if options.pairs else None
         # The most that one more letter can add to `extra`.
         self._most = (fusion.most if fusion else 0.0) + (float(hot.reward.max()) if hot else 0.0)
         state = fusion.model.start() if fusion else np.zeros(0, np.int32)
@@ -244,6 +253,8 @@ class _Search:
             return
         # A repeated token is a new one only after a blank.
         added = np.where(beams.last[:, None] == tokens, beams.blank[:, None], beams.total[:, None]) + row[tokens]
+        if self._pairs is not None:
+            added += self._pairs[beams.last[:, None], tokens]
         self._merge(token, added, tokens)
         stayed = np.logaddexp(blank, token) + beams.extra
         grown = self._grown(added, tokens, stayed, space)

@@ -23,12 +23,14 @@ from auricle.metrics import ErrorCounts, word_errors
 ALPHAS = (0.3, 0.7, 1.1)
 BETAS = (-0.5, 0.75, 2.0)
 UNKNOWNS = (-24.0, -12.0)
-ACOUSTIC, PRIOR, BLANK = 0.75, 0.5, 0.0
-"""Where the search begins with these three."""
-STEPS = {"alpha": 0.4, "beta": 1.25, "unknown": 12.0, "acoustic": 0.3, "prior": 0.6, "blank": 1.0}
+ACOUSTIC, PRIOR, BLANK, PAIRS = 0.75, 0.5, 0.0, 0.3
+"""Where the search begins with these four."""
+STEPS = {"alpha": 0.4, "beta": 1.25, "unknown": 12.0, "acoustic": 0.3, "prior": 0.6, "blank": 1.0, "pairs": 0.3}
 """How far the first refinement looks, and twice that."""
 REFINEMENTS = 2
 _RAREST = 1e-4
+_UNSEEN = 0.5
+"""What a pair of letters counts that was never seen."""
 
 Clip: TypeAlias = tuple[Array, str]
 """Log-probabilities [frames, tokens] of a clip, and its text as the alphabet writes it."""
@@ -39,7 +41,7 @@ class Point:
     """One setting and its word error rate.
 
     `prior` says how much of the letters' own frequencies is taken from the network's log-probabilities; `blank` is
-    added to those of the blank.
+    added to those of the blank. `pairs` says how much is taken of what the training texts say follows which letter.
     """
 
     alpha: float
@@ -48,13 +50,24 @@ class Point:
     acoustic: float
     prior: float
     blank: float
+    pairs: float = 0.0
     wer: float = math.nan
 
-    def options(self, base: BeamOptions, frequencies: Array) -> BeamOptions:
-        """Return a search's options with these weights; `frequencies` are those of `letter_frequencies`."""
+    def options(self, base: BeamOptions, frequencies: Array, following: Array | None = None) -> BeamOptions:
+        """Return a search's options with these weights.
+
+        `frequencies` are those of `letter_frequencies`, `following` those of `letter_pairs`, if there are any.
+        """
+        weighed = [] if following is None or not self.pairs else np.round(-self.pairs * following, 3).tolist()
         offsets = (self.blank, *(round(float(-self.prior * one), 4) for one in frequencies))
         return replace(
-            base, alpha=self.alpha, beta=self.beta, unknown=self.unknown, acoustic=self.acoustic, offsets=offsets
+            base,
+            alpha=self.alpha,
+            beta=self.beta,
+            unknown=self.unknown,
+            acoustic=self.acoustic,
+            offsets=offsets,
+            pairs=tuple(map(tuple, weighed)),
         )
 
 
@@ -66,6 +79,25 @@ def letter_frequencies(clips: Sequence[Clip]) -> Array:
     return np.asarray(logarithms - (share * logarithms).sum(), np.float32)
 
 
+def letter_pairs(texts: Iterable[str], alphabet: Alphabet) -> Array:
+    """Return how often each token follows each [tokens, tokens], as natural logarithms about their mean.
+
+    The blank's row is the beginning of a text; in its column is nothing. Texts are as the alphabet writes them.
+    """
+    counts = np.full((alphabet.tokens, alphabet.tokens), _UNSEEN)
+    counts[:, 0] = 0.0
+    seen = np.zeros_like(counts)
+    for text in texts:
+        tokens = np.array([0, *alphabet.encode(text)])
+        np.add.at(seen, (tokens[:-1], tokens[1:]), 1.0)
+    counts += seen
+    share = counts[:, 1:] / counts[:, 1:].sum(axis=1, keepdims=True)
+    logarithms = np.log(share)
+    if total := seen.sum():
+        logarithms -= (seen[:, 1:] * logarithms).sum() / total
+    return np.pad(logarithms, ((0, 0), (1, 0))).astype(np.float32)
+
+
 def tune(  # noqa: PLR0917
     clips: Sequence[Clip],
     model: NgramModel,
@@ -73,12 +105,14 @@ def tune(  # noqa: PLR0917
     options: BeamOptions,
     processes: int = 1,
     progress: Callable[[Point], None] = lambda point: None,
+    following: Array | None = None,
 ) -> list[Point]:
     """Search alpha, beta and the unknown word's price on a coarse grid, then all weights around the best; best first.
 
     Around the best is done twice, with steps of half the size the second time. alpha, beta and the price go together:
     where a network is unsure, unknown words are a way around the language model, and the more it weighs, the more it is
     gone around. Of equal points, the one with the smaller alpha comes first. `progress` hears of each point.
+    `following` are the `letter_pairs` of the texts that the network was trained on: without them none are taken away.
     """
     points: dict[tuple[float, ...], Point] = {}
     frequencies = letter_frequencies(clips)
@@ -91,22 +125,23 @@ def tune(  # noqa: PLR0917
             acoustic=round(max(0.05, point.acoustic), 4),
             prior=round(max(0.0, point.prior), 4),
             blank=round(point.blank, 4),
+            pairs=round(max(0.0, point.pairs), 4),
         )
         key = astuple(point)[:-1]
         if key not in points:
-            wer = sum(run(point.options(options, frequencies), clips), ErrorCounts()).rate
+            wer = sum(run(point.options(options, frequencies, following), clips), ErrorCounts()).rate
             points[key] = replace(point, wer=wer)
             progress(points[key])
 
     with _runner(model, alphabet, processes) as run:
         for alpha, beta, unknown in itertools.product(ALPHAS, BETAS, UNKNOWNS):
-            visit(Point(alpha, beta, unknown, ACOUSTIC, PRIOR, BLANK))
+            visit(Point(alpha, beta, unknown, ACOUSTIC, PRIOR, BLANK, 0.0 if following is None else PAIRS))
         for size in (2.0**-number for number in range(1, REFINEMENTS + 1)):
             step = {name: size * most for name, most in STEPS.items()}
             best = _ordered(points.values())[0]
             for left, up in itertools.product((-1, 0, 1), repeat=2):
                 visit(replace(best, alpha=best.alpha + left * step["alpha"], beta=best.beta + up * step["beta"]))
-            for name in ("acoustic", "prior", "blank", "unknown"):
+            for name in ("acoustic", "prior", "blank", "unknown") if following is None else tuple(STEPS)[2:]:
                 best = _ordered(points.values())[0]
                 for along in (-1, 1):
                     visit(replace(best, **{name: getattr(best, name) + along * step[name]}))

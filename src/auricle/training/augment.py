@@ -1,7 +1,7 @@
 """Augmentation of log-mel features. All of it is cheap enough to be drawn anew each time a clip is seen.
 
 SpecAugment is Park et al., 2019; adaptive time masks are Park et al., 2020; stretching is speed perturbation (Ko et
-al., 2015) without the change of pitch.
+al., 2015) without the change of pitch; warping the bands is vocal tract length perturbation (Jaitly & Hinton, 2013).
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ _DECIBELS_TO_LOG_POWER = np.log(10) / 10
 def augment_log_mel(
     features: Array, config: AugmentConfig, mel: FeatureConfig, rng: np.random.Generator, least_frames: int = 1
 ) -> Array:
-    """Stretch, change the level and cut the upper bands of log-mel features [frames, mel], before normalisation.
+    """Stretch and warp, change the level and cut the upper bands of log-mel features [frames, mel], before normalisation.
 
     `least_frames` bounds how short a clip may become: CTC needs room for its text.
     """
     if config.stretch:
         factor = rng.uniform(1 - config.stretch, 1 + config.stretch)
         features = stretch(features, max(round(len(features) * factor), least_frames))
+    if config.warp:
+        features = warp(features, rng.uniform(1 - config.warp, 1 + config.warp), mel)
     if config.gain:
         features = change_level(features, rng.uniform(-config.gain, config.gain), mel.floor)
     if config.low_pass and rng.random() < config.low_pass:
@@ -54,6 +56,16 @@ def stretch(features: Array, frames: int) -> Array:
     high = np.minimum(low + 1, len(features) - 1)
     part = (position - low)[:, None]
     return np.asarray(features[low] * (1 - part) + features[high] * part, dtype=np.float32)
+
+
+def warp(features: Array, factor: float, config: FeatureConfig) -> Array:
+    """Return features [frames, mel] whose frequencies are `factor` times as high: a shorter throat, or a longer one."""
+    centres = band_edges(config)[1:-1]
+    position = np.interp(centres / factor, centres, np.arange(len(centres))).astype(np.float32)
+    low = position.astype(np.intp)
+    high = np.minimum(low + 1, len(centres) - 1)
+    part = position - low
+    return np.asarray(features[:, low] * (1 - part) + features[:, high] * part, dtype=np.float32)
 
 
 def change_level(features: Array, decibels: float, floor: float) -> Array:

@@ -51,7 +51,11 @@ class Example:
 
 
 class Batch(NamedTuple):
-    """Normalised features [B, T, mel] with lengths [B], targets (all clips' ids in one row) with lengths [B]."""
+    """Normalised features [B, T, mel] with lengths [B], targets (all clips' ids in one row) with lengths [B].
+
+    Where a recipe asks for two views of each clip, the second half of the batch is the first once more, masked anew;
+    `seconds` are those of both.
+    """
 
     features: Tensor
     lengths: Tensor
@@ -244,10 +248,11 @@ class Clips(Dataset[Batch]):
         self.distorter = distorter_of(recipe, voices, noise) if recipe.waveform.any else None
 
     def __getitem__(self, names: list[str]) -> Batch:
+        views = self.recipe.schedule.views
         examples = [self.examples[name.partition(_AGAIN)[0]] for name in names]
-        features = [
-            torch.from_numpy(self._features(example, name)) for example, name in zip(examples, names, strict=True)
-        ]
+        by_clip = [self._views(example, name, views) for example, name in zip(examples, names, strict=True)]
+        features = [torch.from_numpy(clip[view]) for view in range(views) for clip in by_clip]
+        examples *= views
         tokens = [torch.tensor(example.tokens, dtype=torch.int64) for example in examples]
         return Batch(
             features=torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
@@ -258,7 +263,8 @@ class Clips(Dataset[Batch]):
             * self.recipe.features.hop_seconds,
         )
 
-    def _features(self, example: Example, name: str) -> Array:
+    def _views(self, example: Example, name: str, views: int) -> list[Array]:
+        """Return so many views of a clip, which differ in their masks alone: frame by frame they are the same speech."""
         # The draw depends on the clip and the epoch, not on the process or on what came before: resuming repeats it.
         seed = [self.recipe.schedule.seed, self.epoch, *name.encode()]
         rng = np.random.default_rng(seed)
@@ -267,7 +273,8 @@ class Clips(Dataset[Batch]):
         features = augment.augment_log_mel(
             features, self.recipe.augment, self.recipe.features, rng, example.least_frames
         )
-        return augment.mask(self.normalization(features), self.recipe.augment, rng)
+        features = self.normalization(features)
+        return [augment.mask(features, self.recipe.augment, rng) for _ in range(views)]
 
     def _distorted(self, example: Example, plan: Sequence[str], rng: np.random.Generator) -> Array:
         assert self.distorter is not None
@@ -333,7 +340,7 @@ class EpochPlan(Sampler[list[str]]):
             for name, duration in durations.items()
         )
         options = {
-            "max_duration": recipe.schedule.batch_seconds / processes,
+            "max_duration": recipe.schedule.batch_seconds / processes / recipe.schedule.views,
             "shuffle": True,
             "seed": recipe.schedule.seed,
             "rank": rank,

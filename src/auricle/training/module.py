@@ -25,6 +25,7 @@ from auricle.manifest import Utterance
 from auricle.training.ctc import ctc_loss
 from auricle.training.data import Batch, Clips, EpochPlan, Example, FeatureStore, loader_of
 from auricle.training.export import Weights, to_bundle
+from auricle.training.gru import valid
 from auricle.training.muon import Muon, parameter_groups
 from auricle.training.network import DeepSpeech2, decayed_parameters
 from auricle.training.recipe import Recipe, ScheduleConfig, make_recipe
@@ -129,6 +130,8 @@ class SpeechModule(lightning.LightningModule):
         if early is not None:
             weight = self.recipe.schedule.auxiliary_weight
             objective = (1 - weight) * total + weight * _ctc(early, lengths, batch)
+        if self.recipe.schedule.agreement:
+            objective = objective + self.recipe.schedule.agreement * disagreement(log_probs, lengths)
         characters = batch.target_lengths.sum().clamp(min=1)  # in none of the clips may anybody speak
         loss = total.detach() / characters
         self.batches_done += 1
@@ -277,6 +280,22 @@ def load_module(path: Path) -> SpeechModule:
 def _ctc(log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
     """Return the CTC loss of log-probabilities [B, T', tokens], in nats, summed over the batch."""
     return ctc_loss(log_probs, batch.targets, lengths, batch.target_lengths)
+
+
+def disagreement(log_probs: Tensor, lengths: Tensor) -> Tensor:
+    """Return how far two views of the same clips are apart: log-probabilities [2 B, T', tokens], lengths [2 B] alike.
+
+    It is the divergence of each view's distribution from the other's (Kullback & Leibler, 1951), in nats, summed over
+    the frames of both. Each is drawn to the other as it stands; nothing flows back through what it is drawn to.
+    """
+    one, other = log_probs.chunk(2)
+    inside = valid(lengths[: len(one)], one.shape[1]).T
+    goals = log_probs.detach().exp().chunk(2)
+    frames = sum(
+        nn.functional.kl_div(view, goal, reduction="none").sum(-1)
+        for view, goal in ((one, goals[1]), (other, goals[0]))
+    )
+    return torch.where(inside, frames, 0.0).sum()
 
 
 def one_cycle(done: float, schedule: ScheduleConfig) -> float:

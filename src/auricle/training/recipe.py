@@ -78,6 +78,8 @@ class AugmentConfig:
     """No time mask is longer than this part of the clip (adaptive masks: Park et al., 2020)."""
     stretch: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """Each clip is stretched in time by a factor drawn from 1 - stretch to 1 + stretch."""
+    warp: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """Each clip's frequencies are moved by a factor drawn from 1 - warp to 1 + warp, as another throat would."""
     gain: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Each clip's level is changed by -gain to +gain decibels."""
     low_pass: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -146,6 +148,10 @@ class ScheduleConfig:
     """The model that is scored and exported is a moving average of the weights that keeps this part a step; 0: none."""
     auxiliary_weight: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Share of the second classifier's loss where the network has one."""
+    agreement: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Weight of what two views of each clip, masked by themselves, must agree in (CR-CTC: Yao et al., 2024); 0: one view.
+
+    Both views count in `batch_seconds`, so that a batch has half as many clips."""
     score_every: Positive = 1
     """Epochs from one scoring of dev to the next; the last epoch is always scored."""
     keep_best: Positive = 1
@@ -157,6 +163,11 @@ class ScheduleConfig:
     def __post_init__(self) -> None:
         if self.warmup + self.hold >= 1:
             raise ValueError("warmup and hold together must leave a part of the run in which the rate falls")
+
+    @property
+    def views(self) -> int:
+        """How often each clip stands in its batch."""
+        return 2 if self.agreement else 1
 
 
 @dataclass(frozen=True)
