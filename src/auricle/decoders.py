@@ -63,7 +63,8 @@ def beam_options(bundle: Bundle) -> BeamOptions:
             "export the model again."
         )
     pairs = bundle.decoder.get("token_pairs", [])
-    if pairs != [] and not (isinstance(pairs, list) and len(pairs) == tokens and all(_is_row(x, tokens) for x in pairs)):
+    is_square = isinstance(pairs, list) and len(pairs) == tokens and all(_is_row(row, tokens) for row in pairs)
+    if pairs != [] and not is_square:
         raise BundleError(
             f"{bundle.name}: the decoder's token_pairs is not a number for each pair of {tokens} tokens: "
             "export the model again."

@@ -340,9 +340,9 @@ def test_a_clip_that_is_seen_again_is_augmented_in_another_way(store: FeatureSto
 
 
 def test_two_views_of_a_clip_differ_in_their_masks_alone(store: FeatureStore) -> None:
-    recipe = make_recipe({"name": "test", "augment": {"stretch": 0.1, "gain": 6}, "schedule": {"agreement": 0.2}}, "test")
     clips = clips_of(store)
-    clips.recipe = recipe
+    augment, schedule = {"stretch": 0.1, "gain": 6.0}, {"agreement": 0.2}
+    clips.recipe = make_recipe({"name": "test", "augment": augment, "schedule": schedule}, "test")
     chosen = [UTTERANCES[1], UTTERANCES[0]]
     batch = clips[[utterance.id for utterance in chosen]]
     one, other = batch.features.chunk(2)

@@ -33,11 +33,11 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     ],
     output: Annotated[Path, typer.Option(metavar="NEW.auricle", help="The bundle to write.")],
     trained_on: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             metavar="FILE.jsonl", help="What the model was trained on, for its texts alone; may be given again."
         ),
-    ] = [],
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Take N utterances, spread evenly over the manifests.")
     ] = None,
@@ -71,7 +71,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     if beam is not None:
         source = replace(source, decoder={**source.decoder, "beam": beam})
     clips = _clips(recognizer, manifests, limit)
-    texts = [source.alphabet.normalise(learnt.text or "") for learnt in read_manifests(trained_on)]
+    texts = [source.alphabet.normalise(learnt.text or "") for learnt in read_manifests(trained_on or ())]
     points, weights, decoder = _weighed(source, clips, texts, processes or os.cpu_count() or 1)
     for point in points[:5]:
         typer.echo(_row(point))

@@ -76,9 +76,9 @@ class BeamDecoder:
         self.options = options or BeamOptions()
         if len(self.options.offsets) not in {0, alphabet.tokens}:
             raise AuricleError(f"{len(self.options.offsets)} offsets for {alphabet.tokens} tokens: give one for each.")
-        if pairs := self.options.pairs:
-            if len(pairs) != alphabet.tokens or any(len(row) != alphabet.tokens for row in pairs):
-                raise AuricleError(f"the pairs are no square of {alphabet.tokens} tokens: give a number for each pair.")
+        sizes = {len(self.options.pairs), *map(len, self.options.pairs)}
+        if sizes not in ({0}, {alphabet.tokens}):
+            raise AuricleError(f"the pairs are no square of {alphabet.tokens} tokens: give a number for each pair.")
         self._fusion = None if language_model is None else _Fusion(language_model, alphabet, self.options)
         # The same hot words come with clip after clip, and take longer to make ready than to use.
         self._compiled = lru_cache(maxsize=8)(self._compile)

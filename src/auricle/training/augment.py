@@ -17,7 +17,7 @@ _DECIBELS_TO_LOG_POWER = np.log(10) / 10
 def augment_log_mel(
     features: Array, config: AugmentConfig, mel: FeatureConfig, rng: np.random.Generator, least_frames: int = 1
 ) -> Array:
-    """Stretch and warp, change the level and cut the upper bands of log-mel features [frames, mel], before normalisation.
+    """Stretch, warp, change the level and cut the upper bands of log-mel features [frames, mel], before normalisation.
 
     `least_frames` bounds how short a clip may become: CTC needs room for its text.
     """

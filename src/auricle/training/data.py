@@ -264,7 +264,7 @@ class Clips(Dataset[Batch]):
         )
 
     def _views(self, example: Example, name: str, views: int) -> list[Array]:
-        """Return so many views of a clip, which differ in their masks alone: frame by frame they are the same speech."""
+        """Return so many views of a clip, which differ in their masks alone: frame by frame, the speech is the same."""
         # The draw depends on the clip and the epoch, not on the process or on what came before: resuming repeats it.
         seed = [self.recipe.schedule.seed, self.epoch, *name.encode()]
         rng = np.random.default_rng(seed)
