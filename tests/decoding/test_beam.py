@@ -5,6 +5,7 @@ import math
 import pickle
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,6 +140,14 @@ def test_what_follows_which_letter_can_be_weighed(log_probs: np.ndarray, values:
     for tokens, score in found.items():
         added = sum(pairs[before, token] for before, token in itertools.pairwise((0, *tokens)))
         assert score == pytest.approx(math.log(expected[tokens]) + added, abs=1e-4)
+
+
+@pytest.mark.parametrize("acoustic", [0.5, 1.0, 2.0])
+def test_a_lower_weight_does_not_try_more_tokens(acoustic: float) -> None:
+    below = np.array([[-3.0, 0.0, -1.9, -2.1]])  # the blank, which is always tried, and the letters
+    options = replace(WIDE, acoustic=acoustic, token_threshold=2.0)
+    found = {one.tokens for one in BeamDecoder(AB, options=options).decode(below)}
+    assert found == {(), (1,), (2,)}
 
 
 def test_weights_that_make_no_sense_are_refused() -> None:

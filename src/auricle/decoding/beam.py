@@ -44,8 +44,9 @@ class BeamOptions:
     `unknown` for each word that the language model does not know. The network's log-probabilities are multiplied by
     `acoustic`, and `offsets`, one for each token (or none at all), are then added at each frame, before
     `token_threshold` is looked at. `pairs`, a row for each token before (the blank's for the beginning of the text) and
-    in it a number for each token (or no rows at all), are added where a text grows by a token. All natural logarithms.
-    `nbest` hypotheses return.
+    in it a number for each token (or no rows at all), are added where a text grows by a token. `token_threshold`
+    is multiplied by `acoustic`, too: a lower weight does not try more. All natural logarithms. `nbest`
+    hypotheses return.
     """
 
     beam: int = 64
@@ -57,7 +58,7 @@ class BeamOptions:
     nbest: int = 1
     acoustic: float = 1.0
     offsets: tuple[float, ...] = ()
-    pairs: tuple[tuple[float, ...], ...] = ()
+    pairs: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not self.acoustic > 0:
@@ -217,6 +218,7 @@ class _Search:
 
     def __init__(self, fusion: _Fusion | None, hot: HotWords | None, options: BeamOptions) -> None:
         self._fusion, self._hot, self._options = fusion, hot, options
+        self._token_threshold = options.acoustic * options.token_threshold
         self._pairs = np.array(options.pairs, np.float64) if options.pairs else None
         # The most that one more letter can add to `extra`.
         self._most = (fusion.most if fusion else 0.0) + (float(hot.reward.max()) if hot else 0.0)
@@ -245,7 +247,7 @@ class _Search:
         beams = self._beams
         blank = beams.total + row[BLANK]
         token = beams.token + row[beams.last]
-        tokens = np.flatnonzero(row >= row.max() - self._options.token_threshold)
+        tokens = np.flatnonzero(row >= row.max() - self._token_threshold)
         tokens = tokens[tokens != BLANK]
         if not len(tokens):
             beams.blank, beams.token = blank, token

@@ -58,7 +58,7 @@ class Point:
 
         `frequencies` are those of `letter_frequencies`, `following` those of `letter_pairs`, if there are any.
         """
-        weighed = [] if following is None or not self.pairs else np.round(-self.pairs * following, 3).tolist()
+        taken = np.zeros((0, 0)) if following is None or not self.pairs else -self.pairs * following.astype(np.float64)
         offsets = (self.blank, *(round(float(-self.prior * one), 4) for one in frequencies))
         return replace(
             base,
@@ -67,7 +67,7 @@ class Point:
             unknown=self.unknown,
             acoustic=self.acoustic,
             offsets=offsets,
-            pairs=tuple(map(tuple, weighed)),
+            pairs=tuple(map(tuple, (np.round(taken, 3) + 0.0).tolist())),
         )
 
 

@@ -149,7 +149,7 @@ class ScheduleConfig:
     auxiliary_weight: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Share of the second classifier's loss where the network has one."""
     agreement: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """Weight of how far two views of each clip, masked apart, are from each other (CR-CTC: Yao et al., 2024); 0: one view.
+    """Weight of how far two views of each clip, masked apart, differ (CR-CTC: Yao et al., 2024); 0: one view.
 
     Both views count in `batch_seconds`: a batch has half as many clips."""
     score_every: Positive = 1
