@@ -70,8 +70,8 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     source = recognizer.bundle
     if beam is not None:
         source = replace(source, decoder={**source.decoder, "beam": beam})
-    clips = _clips(recognizer, manifests, limit)
     texts = [source.alphabet.normalise(learnt.text or "") for learnt in read_manifests(trained_on or ())]
+    clips = _clips(recognizer, manifests, limit)
     points, weights, decoder = _weighed(source, clips, texts, processes or os.cpu_count() or 1)
     for point in points[:5]:
         typer.echo(_row(point))
