@@ -103,8 +103,7 @@ def _weighed(
     """
     from auricle.bundle import LANGUAGE_MODEL
     from auricle.decoders import beam_options
-    from auricle.decoding import GreedyDecoder, NgramModel
-    from auricle.decoding.beam import BeamDecoder
+    from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel
     from auricle.language.tune import letter_frequencies, letter_pairs
     from auricle.language.tune import tune as search
 

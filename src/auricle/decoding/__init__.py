@@ -1,10 +1,10 @@
 """From log-probabilities to hypotheses."""
 
 from auricle.decoding.alignment import Alignment, align
-from auricle.decoding.beam import BeamDecoder, BeamOptions
+from auricle.decoding.beam import BeamDecoder
 from auricle.decoding.greedy import GreedyDecoder
 from auricle.decoding.ngram import NgramModel
-from auricle.decoding.types import Decoder, Hypothesis, Phrases
+from auricle.decoding.types import BeamOptions, Decoder, Hypothesis, Phrases
 
 __all__ = [
     "Alignment",

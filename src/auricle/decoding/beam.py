@@ -22,10 +22,11 @@ import numpy.typing as npt
 
 from auricle.alphabet import BLANK, Alphabet
 from auricle.decoding.alignment import align
+from auricle.decoding.fusion import Fusion
 from auricle.decoding.hotwords import DEFAULT_BOOST, HotWords, hot_words, rewards
-from auricle.decoding.lexicon import ROOT, Ids, Lexicon
+from auricle.decoding.lexicon import ROOT, Ids
 from auricle.decoding.ngram import NgramModel
-from auricle.decoding.types import Hypothesis, Phrases
+from auricle.decoding.types import BeamOptions, Hypothesis, Phrases
 from auricle.errors import AuricleError
 from auricle.features import Array
 
@@ -33,38 +34,6 @@ Scores: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.intp]
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplying by it loses nothing of a text's hash
-
-
-@dataclass(frozen=True, slots=True)
-class BeamOptions:
-    """How wide to search, and what the language model is worth.
-
-    `beam` texts are kept; of those, none more than `beam_threshold` below the best; a frame's tokens more than
-    `token_threshold` below its best are not tried. `alpha` weighs the language model, `beta` is added for each word,
-    `unknown` for each word that the language model does not know. The network's log-probabilities are multiplied by
-    `acoustic`, and `offsets`, one for each token (or none at all), are then added at each frame, before
-    `token_threshold` is looked at. `pairs`, a row for each token before (the blank's for the beginning of the text) and
-    in it a number for each token (or no rows at all), are added where a text grows by a token. `token_threshold`
-    is multiplied by `acoustic`, too: a lower weight does not try more. All natural logarithms. `nbest`
-    hypotheses return.
-    """
-
-    beam: int = 64
-    beam_threshold: float = 14.0
-    token_threshold: float = 7.0
-    alpha: float = 0.6
-    beta: float = 1.0
-    unknown: float = -8.0
-    nbest: int = 1
-    acoustic: float = 1.0
-    offsets: tuple[float, ...] = ()
-    pairs: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
-
-    def __post_init__(self) -> None:
-        if not self.acoustic > 0:
-            raise AuricleError(f"the weight of the network is {self.acoustic:g}; it must be above zero.")
-        if self.beam < 1 or self.nbest < 1:
-            raise AuricleError("a beam search keeps and returns at least one text: give beam and nbest of 1 or more.")
 
 
 class BeamDecoder:
@@ -80,7 +49,7 @@ class BeamDecoder:
         sizes = {len(self.options.pairs), *map(len, self.options.pairs)}
         if sizes not in ({0}, {alphabet.tokens}):
             raise AuricleError(f"the pairs are no square of {alphabet.tokens} tokens: give a number for each pair.")
-        self._fusion = None if language_model is None else _Fusion(language_model, alphabet, self.options)
+        self._fusion = None if language_model is None else Fusion(language_model, alphabet, self.options)
         # The same hot words come with clip after clip, and take longer to make ready than to use.
         self._compiled = lru_cache(maxsize=8)(self._compile)
 
@@ -130,46 +99,6 @@ class BeamDecoder:
         return Hypothesis(self._alphabet.decode(tokens), score, tokens, path.first_frames, path.last_frames)
 
 
-class _Fusion:
-    """A language model made ready for a search: its words as a trie, its weights applied."""
-
-    def __init__(self, model: NgramModel, alphabet: Alphabet, options: BeamOptions) -> None:
-        self.model, self.options, self._alphabet = model, options, alphabet
-        self.lexicon = Lexicon(model.words, model.unigrams, alphabet)
-        # What a beginning is worth until its word is known: the best word that it may become, or an unknown one.
-        self.outlook: Array = (options.alpha * self.lexicon.outlook).astype(np.float32)
-        self.outlook[self.lexicon.outside] = options.alpha * model.unigrams[0] + options.unknown
-        # The most that a letter can add: below a node nothing is better than it, but perhaps not outside.
-        worst = self.outlook[: self.lexicon.outside].min()
-        best = self.outlook[self.lexicon.outside] if options.alpha >= 0 else self.outlook.max()
-        self.most = max(0.0, float(best - worst))
-
-    def end_words(self, nodes: Ids, states: Ids) -> tuple[Scores, Ids]:
-        """Return the scores of words that end at trie nodes [n] after states [n, order - 1], and the states then."""
-        words = np.maximum(self.lexicon.word_at[nodes], 0)
-        log_probs, states = self.model.score(states, words)
-        scores = self.options.alpha * log_probs.astype(np.float64) + self.options.beta
-        return np.where(words > 0, scores, scores + self.options.unknown), states
-
-    def amends(self, phrase: str) -> list[float]:
-        """Return what makes up for the words that the model does not know, after 0 to n characters of a phrase.
-
-        It is given where the price is paid: from the letter on that no known word goes on with, or else with the last.
-        Earlier, whatever begins like a hot word would put all other texts out of the beam.
-        """
-        found, total = [0.0], 0.0
-        for index, word in enumerate(phrase.split(" ")):
-            tokens = self._alphabet.encode(word)
-            found += [total] * (index > 0)  # the space before the word
-            is_known, is_paid = tokens in self.lexicon, False
-            for count in range(1, len(tokens) + 1):
-                is_lost = count == len(tokens) or self.lexicon.is_outside(tokens[:count])
-                if is_lost and not is_known and not is_paid:
-                    total, is_paid = total - self.options.unknown, True
-                found.append(total)
-        return found
-
-
 @dataclass
 class _Beams:
     """The texts that are being kept, one a row.
@@ -216,7 +145,7 @@ class _Grown:
 class _Search:
     """One utterance's search."""
 
-    def __init__(self, fusion: _Fusion | None, hot: HotWords | None, options: BeamOptions) -> None:
+    def __init__(self, fusion: Fusion | None, hot: HotWords | None, options: BeamOptions) -> None:
         self._fusion, self._hot, self._options = fusion, hot, options
         self._token_threshold = options.acoustic * options.token_threshold
         self._pairs = np.array(options.pairs, np.float64) if options.pairs else None

@@ -1,11 +1,12 @@
-"""What a decoder is, and what it returns."""
+"""What a decoder is, what it returns, and how wide one searches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from auricle.errors import AuricleError
 from auricle.features import Array
 
 Phrases: TypeAlias = Sequence[str] | Mapping[str, float]
@@ -25,6 +26,38 @@ class Hypothesis:
     tokens: tuple[int, ...]
     first_frames: tuple[int, ...]
     last_frames: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BeamOptions:
+    """How wide to search, and what the language model is worth.
+
+    `beam` texts are kept; of those, none more than `beam_threshold` below the best; a frame's tokens more than
+    `token_threshold` below its best are not tried. `alpha` weighs the language model, `beta` is added for each word,
+    `unknown` for each word that the language model does not know. The network's log-probabilities are multiplied by
+    `acoustic`, and `offsets`, one for each token (or none at all), are then added at each frame, before
+    `token_threshold` is looked at. `pairs`, a row for each token before (the blank's for the beginning of the text) and
+    in it a number for each token (or no rows at all), are added where a text grows by a token. `token_threshold`
+    is multiplied by `acoustic`, too: a lower weight does not try more. All natural logarithms. `nbest`
+    hypotheses return.
+    """
+
+    beam: int = 64
+    beam_threshold: float = 14.0
+    token_threshold: float = 7.0
+    alpha: float = 0.6
+    beta: float = 1.0
+    unknown: float = -8.0
+    nbest: int = 1
+    acoustic: float = 1.0
+    offsets: tuple[float, ...] = ()
+    pairs: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.acoustic > 0:
+            raise AuricleError(f"the weight of the network is {self.acoustic:g}; it must be above zero.")
+        if self.beam < 1 or self.nbest < 1:
+            raise AuricleError("a beam search keeps and returns at least one text: give beam and nbest of 1 or more.")
 
 
 class Decoder(Protocol):

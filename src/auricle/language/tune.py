@@ -15,8 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from auricle.alphabet import Alphabet
-from auricle.decoding.beam import BeamDecoder, BeamOptions
-from auricle.decoding.ngram import NgramModel
+from auricle.decoding import BeamDecoder, BeamOptions, NgramModel
 from auricle.features import Array
 from auricle.metrics import ErrorCounts, word_errors
 
@@ -84,17 +83,15 @@ def letter_pairs(texts: Iterable[str], alphabet: Alphabet) -> Array:
 
     The blank's row is the beginning of a text; in its column is nothing. Texts are as the alphabet writes them.
     """
-    counts = np.full((alphabet.tokens, alphabet.tokens), _UNSEEN)
-    counts[:, 0] = 0.0
-    seen = np.zeros_like(counts)
+    seen = np.zeros((alphabet.tokens, alphabet.tokens))
     for text in texts:
-        tokens = np.array([0, *alphabet.encode(text)])
+        tokens = np.array([0, *alphabet.encode(text)])  # the blank stands for the beginning
         np.add.at(seen, (tokens[:-1], tokens[1:]), 1.0)
-    counts += seen
-    share = counts[:, 1:] / counts[:, 1:].sum(axis=1, keepdims=True)
-    logarithms = np.log(share)
+    seen = seen[:, 1:]  # no text has a blank
+    share = seen + _UNSEEN
+    logarithms = np.log(share / share.sum(axis=1, keepdims=True))
     if total := seen.sum():
-        logarithms -= (seen[:, 1:] * logarithms).sum() / total
+        logarithms -= (seen * logarithms).sum() / total
     return np.pad(logarithms, ((0, 0), (1, 0))).astype(np.float32)
 
 
