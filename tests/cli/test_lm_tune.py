@@ -75,12 +75,14 @@ def test_the_texts_that_were_learnt_say_which_letters_follow_which(
         (("--output", "x.zip"), 2, "does not end in .auricle"),
         (("--output", "{tmp}/x.auricle", "-m", "{tmp}/none.jsonl"), 1, "none.jsonl"),
         (("--output", "{tmp}/x.auricle", "--trained-on", "{tmp}/never.jsonl"), 1, "never.jsonl"),
+        (("--output", "{tmp}/x.auricle", "--trained-on", "{tmp}/mute.jsonl"), 1, "mute.jsonl: holds no text"),
         (("--output", "/proc/x.auricle"), 1, "/proc/x.auricle cannot be written"),
     ],
 )
 def test_what_cannot_be_tuned_is_one_sentence(  # noqa: PLR0917
     auricle: Run, clips: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
+    (tmp_path / "mute.jsonl").write_text('{"audio_filepath": "a.wav", "text": "123"}\n')
     filled = [argument.format(tmp=tmp_path) for argument in arguments]
     result = auricle("lm", "tune", "english", "-m", clips / "clips.jsonl", *filled)
     assert result.code == code

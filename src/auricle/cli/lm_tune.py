@@ -71,6 +71,8 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     if beam is not None:
         source = replace(source, decoder={**source.decoder, "beam": beam})
     texts = [source.alphabet.normalise(learnt.text or "") for learnt in read_manifests(trained_on or ())]
+    if trained_on and not any(texts):
+        raise AuricleError(f"{trained_on[0]}: holds no text that the alphabet can write; leave --trained-on out.")
     clips = _clips(recognizer, manifests, limit)
     points, weights, decoder = _weighed(source, clips, texts, processes or os.cpu_count() or 1)
     for point in points[:5]:
