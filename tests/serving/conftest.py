@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import socket
@@ -74,7 +75,10 @@ def running(recognizer: auricle.Recognizer, tmp_path_factory: pytest.TempPathFac
             finally:
                 server.should_exit = True
                 thread.join(timeout=60)
-                assert not thread.is_alive()
+                if thread.is_alive():  # it happened once, at the end of a whole run: say what it waits for
+                    faulthandler.dump_traceback(all_threads=True)
+                    pending = server.server_state
+                    pytest.fail(f"the server does not stop: {pending.connections} {pending.tasks}")
 
     return start
 
