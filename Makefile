@@ -44,7 +44,7 @@ clean:
 
 .venv/all: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) "$$(sed -n 's/^torch/torch/p' constraints.txt)"
-	$(PIP) -e ".[media,train,serve,lambda,ray]" --group dev
+	$(PIP) -e ".[media,lm,train,serve,lambda,ray]" --group dev
 	touch $@ .venv/base
 
 .venv/sam/bin/sam:  ## AWS's own check of deploy/lambda/template.yaml; it pins what we do not, so it lives apart

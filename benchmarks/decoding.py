@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from auricle import audio
-from auricle.bundle import LANGUAGE_MODEL
+from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS
 from auricle.decoders import beam_options, decoder_of
 from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel
 from auricle.features import Array
@@ -108,7 +108,7 @@ def flashlight(model: NgramModel, arpa: Path, recognizer: Recognizer, options: A
     decoder = LexiconDecoder(settings, trie, lm, space, 0, dictionary.get_index("<unk>"), [], False)
 
     def decode(log_probs: Array) -> str:
-        frames = np.ascontiguousarray(log_probs, np.float32)
+        frames = np.ascontiguousarray(log_probs[:, : alphabet.tokens], np.float32)
         best = decoder.decode(frames.ctypes.data, *frames.shape)[0]
         return " ".join(dictionary.get_entry(word) for word in best.words if word >= 0)
 
@@ -139,6 +139,9 @@ def main() -> None:
     measure("beam, no language model", lambda x: plain.decode(x)[0].text, clips, seconds)
     fused = BeamDecoder(bundle.alphabet, model, options)
     without = measure("beam, language model", lambda x: fused.decode(x)[0].text, clips, seconds)
+    if PRONUNCIATIONS in bundle.files:
+        spoken = decoder_of(bundle, beam=arguments.beam)
+        measure("beam by phones, language model", lambda x: spoken.decode(x)[0].text, clips, seconds)
 
     said = {word for _, text in clips for word in text.split()}
     chance = random.Random(1)

@@ -1,4 +1,6 @@
-"""What a model is on disk: a directory, or one `.auricle` zip of it, described by `bundle.json` (schema 1).
+"""What a model is on disk: a directory, or one `.auricle` zip of it, described by `bundle.json`.
+
+Its schema is 1, or 2 where there are phones.
 
 A bundle is data. Reading one runs nothing from it: the graph is parsed by ONNX Runtime, the rest is JSON.
 """
@@ -23,8 +25,10 @@ from auricle.errors import AuricleError, BundleError
 from auricle.features import FeatureConfig, Normalization
 
 SCHEMA = 1
+SCHEMA_WITH_PHONES = 2  # what read schema 1 would take the phones for letters
 ACOUSTIC = "acoustic.onnx"
 LANGUAGE_MODEL = "lm.npz"  # what `auricle lm add` puts in
+PRONUNCIATIONS = "pronunciations.npz"  # how the language model's words are said
 _DESCRIPTION = "bundle.json"
 _LARGEST = 4 << 30  # bytes, unpacked
 _EMBEDDED = resources.files("auricle") / "models"
@@ -35,6 +39,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip's earliest time: the same bundle gives t
 class Bundle:
     """A model, whole: how to make features, the network, how to write text, and where all of it comes from.
 
+    `phones` are what the network writes beside letters, if it knows how words are said (ADR 11): the columns of its
+    output are the blank and the letters, then a blank, the end of a word and the phones.
     `frame_seconds` is the time from one frame of the network's output to the next. `decoder` holds the decoder's
     defaults. `card` says what the model was trained on, how, and how well it does. `files` maps names to contents,
     `acoustic.onnx` among them.
@@ -50,11 +56,17 @@ class Bundle:
     files: Mapping[str, bytes] = field(repr=False)
     decoder: Mapping[str, Any] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
+    phones: tuple[str, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """Size of the network's output: letters and a blank, then phones, a blank of theirs and the end of a word."""
+        return self.alphabet.tokens + (len(self.phones) + 2 if self.phones else 0)
 
     def describe(self) -> dict[str, Any]:
         """Return `bundle.json` as plain values."""
         description: dict[str, Any] = {
-            "schema": SCHEMA,
+            "schema": SCHEMA_WITH_PHONES if self.phones else SCHEMA,
             "name": self.name,
             "version": self.version,
             "created": self.created,
@@ -65,6 +77,7 @@ class Bundle:
                 "std": [float(f"{value:.6g}") for value in self.normalization.std],
             },
             "alphabet": list(self.alphabet.characters),
+            **({"phones": list(self.phones)} if self.phones else {}),
             "frame_seconds": self.frame_seconds,
             "decoder": dict(self.decoder),
             "card": dict(self.card),
@@ -164,10 +177,11 @@ def _contents(path: Path) -> dict[str, bytes]:
 
 
 def _bundle(description: Any, contents: dict[str, bytes], path: Path) -> Bundle:
-    if not isinstance(description, dict) or description.get("schema") != SCHEMA:
+    if not isinstance(description, dict) or description.get("schema") not in {SCHEMA, SCHEMA_WITH_PHONES}:
         schema = description.get("schema") if isinstance(description, dict) else None
         raise BundleError(
-            f"{path}: bundle schema {schema!r} is not known to this auricle (it reads {SCHEMA}): update auricle."
+            f"{path}: bundle schema {schema!r} is not known to this auricle "
+            f"(it reads {SCHEMA} and {SCHEMA_WITH_PHONES}): update auricle."
         )
     stated = description.pop("checksum", None)
     if stated != _checksum(description):
@@ -187,11 +201,19 @@ def _bundle(description: Any, contents: dict[str, bytes], path: Path) -> Bundle:
             files=contents,
             decoder=dict(description["decoder"]),
             card=dict(description["card"]),
+            phones=_phones(description),
         )
     except (KeyError, TypeError, ValueError, AuricleError) as error:
         raise BundleError(f"{path}: {_DESCRIPTION} is not that of a bundle ({error}).") from error
     _check_numbers(bundle, path)
     return bundle
+
+
+def _phones(description: Mapping[str, Any]) -> tuple[str, ...]:
+    phones = description.get("phones", [])
+    if not isinstance(phones, list) or not all(isinstance(phone, str) for phone in phones):
+        raise ValueError("its phones are not a list of names")
+    return tuple(phones)
 
 
 def _check_numbers(bundle: Bundle, path: Path) -> None:

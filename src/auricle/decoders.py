@@ -5,10 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from auricle.bundle import LANGUAGE_MODEL, Bundle
-from auricle.decoding import BeamDecoder, BeamOptions, Decoder, GreedyDecoder, Hypothesis, NgramModel, Phrases
+from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, Bundle
+from auricle.decoding import (
+    BeamDecoder,
+    BeamOptions,
+    Decoder,
+    GreedyDecoder,
+    Hypothesis,
+    NgramModel,
+    Phrases,
+    Pronunciations,
+    SpokenDecoder,
+    SpokenLexicon,
+)
 from auricle.errors import BundleError
 from auricle.features import Array
 from auricle.transcript import Calibration
@@ -26,9 +38,10 @@ class HotWordDecoder:
 
 
 def decoder_of(bundle: Bundle, *, language_model: bool = True, beam: int | None = None) -> Decoder:
-    """Return a beam search where the bundle has a language model, and else a greedy decoder that knows hot words.
+    """Return a search where the bundle has a language model, and else a greedy decoder that knows hot words.
 
-    `language_model` may be refused; `beam` is the number of texts that a search keeps, the bundle's own by default.
+    The search is by phones where the bundle says how words are said. `language_model` may be refused; `beam` is the
+    number of texts that a search keeps, the bundle's own by default.
     Raises BundleError for a language model that is damaged.
     """
     options = beam_options(bundle)
@@ -37,32 +50,61 @@ def decoder_of(bundle: Bundle, *, language_model: bool = True, beam: int | None 
     content = bundle.files.get(LANGUAGE_MODEL) if language_model else None
     if content is not None:
         model = NgramModel.from_bytes(content, f"{bundle.name}: {LANGUAGE_MODEL}")
-        return BeamDecoder(bundle.alphabet, model, options)
+        lexicon = spoken_lexicon_of(bundle, model)
+        if lexicon is None:
+            return BeamDecoder(bundle.alphabet, model, options)
+        spoken = phone_options(bundle)
+        spoken = spoken if beam is None else replace(spoken, beam=beam)
+        return SpokenDecoder(
+            bundle.alphabet, model, lexicon, spoken, partial(BeamDecoder, bundle.alphabet, model, options)
+        )
     # What makes room for a language model is of no use without one.
     plain = BeamDecoder(bundle.alphabet, options=replace(options, acoustic=1.0, offsets=(), pairs=()))
     return plain if beam is not None else HotWordDecoder(GreedyDecoder(bundle.alphabet), plain)
 
 
+def spoken_lexicon_of(bundle: Bundle, model: NgramModel) -> SpokenLexicon | None:
+    """Return the words of a bundle's language model as they are said, or None. Raises BundleError for damaged ones."""
+    content = bundle.files.get(PRONUNCIATIONS)
+    if content is None or not bundle.phones:
+        return None
+    phones = len(bundle.phones)
+    found = Pronunciations.from_bytes(content, model.words, phones, f"{bundle.name}: {PRONUNCIATIONS}")
+    return SpokenLexicon(found, model.unigrams, phones)
+
+
 def beam_options(bundle: Bundle) -> BeamOptions:
     """Return the settings of a search that a bundle's `decoder` defaults give. Raises BundleError for what is none."""
+    return _options(bundle, bundle.decoder, bundle.alphabet.tokens)
+
+
+def phone_options(bundle: Bundle) -> BeamOptions:
+    """Return the settings of a search by phones: what the defaults give under `phones`. Raises as `beam_options`."""
+    given = bundle.decoder.get("phones", {})
+    if not isinstance(given, Mapping):
+        raise BundleError(f"{bundle.name}: the decoder's phones are not settings: export the model again.")
+    return _options(bundle, given, bundle.tokens - bundle.alphabet.tokens)
+
+
+def _options(bundle: Bundle, given: Mapping[str, Any], tokens: int) -> BeamOptions:
     names = {
         "lm_weight": "alpha",
         "word_bonus": "beta",
         "unknown_penalty": "unknown",
         "beam": "beam",
         "acoustic_weight": "acoustic",
+        "letters_weight": "letters",
     }
-    found = _numbers(bundle, names)
+    found = _numbers(bundle, names, given)
     if "beam" in found:
         found["beam"] = int(found["beam"])
-    offsets = bundle.decoder.get("token_offsets", [])
-    tokens = bundle.alphabet.tokens
+    offsets = given.get("token_offsets", [])
     if offsets != [] and not _is_row(offsets, tokens):
         raise BundleError(
             f"{bundle.name}: the decoder's token_offsets is not a number for each of {tokens} tokens: "
             "export the model again."
         )
-    pairs = bundle.decoder.get("token_pairs", [])
+    pairs = given.get("token_pairs", [])
     is_square = isinstance(pairs, list) and len(pairs) == tokens and all(_is_row(row, tokens) for row in pairs)
     if pairs != [] and not is_square:
         raise BundleError(
@@ -76,15 +118,15 @@ def beam_options(bundle: Bundle) -> BeamOptions:
 
 def calibration_of(bundle: Bundle) -> Calibration | None:
     """Return the curve of the bundle's confidences, if it has one. Raises BundleError for what is no number."""
-    found = _numbers(bundle, {"confidence_slope": "slope", "confidence_offset": "offset"})
+    found = _numbers(bundle, {"confidence_slope": "slope", "confidence_offset": "offset"}, bundle.decoder)
     return Calibration(**found) if found else None
 
 
-def _numbers(bundle: Bundle, names: Mapping[str, str]) -> dict[str, Any]:
-    """Return those of the bundle's `decoder` defaults that have a name here, under that name."""
+def _numbers(bundle: Bundle, names: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the bundle's defaults `given` that have a name here, under that name."""
     found = {}
     for key, name in names.items():
-        if (value := bundle.decoder.get(key)) is None:
+        if (value := given.get(key)) is None:
             continue
         if not _is_number(value):
             raise BundleError(f"{bundle.name}: the decoder's {key} is {value!r}, not a number: export the model again.")

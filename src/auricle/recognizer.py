@@ -180,7 +180,8 @@ class Recognizer:
             raise AuricleError("there is nothing to align: the text has no character of the model's alphabet.")
         with self.open(source, sample_rate=sample_rate) as blocks:
             windows = list(self._windows(0, blocks, None))
-        parts = [self._acoustic.log_probs([window.features])[0] for window in windows]
+        letters = self.bundle.alphabet.tokens
+        parts = [self._acoustic.log_probs([window.features])[0][:, :letters] for window in windows]
         starts = [
             window.start + self.bundle.frame_seconds * np.arange(len(part))
             for window, part in zip(windows, parts, strict=True)
@@ -204,7 +205,10 @@ class Recognizer:
         )
 
     def log_probs(self, waveform: Waveform) -> Array:
-        """Return the network's log-probabilities [frames', tokens] for a recording short enough for one window."""
+        """Return the network's log-probabilities [frames', tokens] for a recording short enough for one window.
+
+        Where the bundle has phones, theirs come after the letters'.
+        """
         return self._acoustic.log_probs([self._features(waveform.samples)])[0]
 
     def open(self, source: Source, *, sample_rate: int | None = None) -> Blocks:
@@ -305,7 +309,7 @@ class Recognizer:
     def _words(self, hypothesis: Hypothesis, log_probs: Array, start: float, end: float) -> tuple[Word, ...]:
         return words_of(
             hypothesis,
-            log_probs,
+            log_probs[:, : self.bundle.alphabet.tokens],
             frame_seconds=self.bundle.frame_seconds,
             start=start,
             end=end,
@@ -314,8 +318,7 @@ class Recognizer:
 
 
 def _acoustic_model(bundle: Bundle, threads: int | None) -> AcousticModel:
-    mel, tokens = bundle.features.mel, bundle.alphabet.tokens
-    return AcousticModel(bundle.files[ACOUSTIC], mel=mel, tokens=tokens, threads=threads)
+    return AcousticModel(bundle.files[ACOUSTIC], mel=bundle.features.mel, tokens=bundle.tokens, threads=threads)
 
 
 def _long_enough(blocks: Blocks) -> Iterator[Array]:

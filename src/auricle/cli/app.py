@@ -28,6 +28,7 @@ _COMMANDS = (
     "export",
     "lm",
     "lm_build",
+    "lm_pronounce",
     "lm_tune",
     "restore",
     "model",

@@ -15,6 +15,7 @@ from auricle.errors import AuricleError, BundleError
 
 if TYPE_CHECKING:
     from auricle.alphabet import Alphabet
+    from auricle.decoding import Pronunciations
     from auricle.decoding.ngram import NgramModel, PerplexityReport
 
 lm_app = typer.Typer(no_args_is_help=True, help="Build language models, measure them, put them into bundles.")
@@ -40,7 +41,7 @@ AlphabetOf: TypeAlias = Annotated[
         "--model", metavar="BUNDLE", help="The model whose alphabet the text is written in; default: English."
     ),
 ]
-_ARPA = (".arpa", ".arpa.gz", ".arpa.xz")
+ARPA = (".arpa", ".arpa.gz", ".arpa.xz")
 _WEIGHT, _BONUS = 0.5, 1.0  # a start; tuning on a dev set finds better ones
 
 
@@ -53,7 +54,7 @@ def perplexity(
 ) -> None:
     """Say how well a language model predicts texts, and how many of their words it does not know."""
     alphabet = alphabet_of(model or (str(lm) if lm.suffix == ".auricle" else None))
-    loaded = _load(lm)
+    loaded = language_model(lm)
     for path in texts:
         typer.echo(measured(path, perplexity_of(loaded, path, alphabet, spell)))
 
@@ -66,7 +67,7 @@ def convert(
     """Turn an ARPA file of SRILM's or KenLM's into auricle's form, or back."""
     from auricle.language.arpa import write_arpa
 
-    loaded = _load(source)
+    loaded = language_model(source)
     if target.suffix == ".arpa":
         write_arpa(loaded.trie, target)
     elif target.suffix == ".npz":
@@ -77,7 +78,7 @@ def convert(
 
 
 @lm_app.command()
-def add(
+def add(  # noqa: PLR0917  (typer makes options of them)
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The model to add to: a path or a built-in name.")],
     lm: Annotated[Path, typer.Argument(metavar="LM", help="The language model: .npz or .arpa.")],
     output: Annotated[Path, typer.Option(metavar="NEW.auricle", help="The bundle to write.")],
@@ -87,22 +88,39 @@ def add(
     beta: Annotated[
         float | None, typer.Option(help=f"Bonus for each word; default: the bundle's, or {_BONUS}.")
     ] = None,
+    pronunciations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="WORDS.dict", help="How its words are said, for a model with phones; see `auricle lm pronounce`."
+        ),
+    ] = None,
 ) -> None:
-    """Write a copy of a bundle with a language model in it, which replaces one that it has."""
-    from auricle.bundle import LANGUAGE_MODEL, find_bundle, write_bundle
+    """Write a copy of a bundle with a language model in it, which replaces one that it has.
+
+    With --pronunciations, a model that knows phones is searched by them: a word without one is then not found.
+    """
+    from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, find_bundle, write_bundle
 
     if output.suffix != ".auricle":
         raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
     source = find_bundle(bundle)
-    loaded = _load(lm)
+    loaded = language_model(lm)
     unwritable = _unwritable(loaded, source.alphabet)
+    if pronunciations and not source.phones:
+        raise BundleError(f"{source.name}: the model knows no phones, so it has no use for pronunciations.")
     content = lm.read_bytes() if lm.suffix == ".npz" else loaded.to_bytes()
     weights = {
         "lm_weight": alpha if alpha is not None else source.decoder.get("lm_weight", _WEIGHT),
         "word_bonus": beta if beta is not None else source.decoder.get("word_bonus", _BONUS),
     }
     decoder = {**source.decoder, **weights, "kind": "beam"}
-    changed = replace(source, files={**source.files, LANGUAGE_MODEL: content}, decoder=decoder)
+    # Those of another language model's words are of no use to this one.
+    files = {name: held for name, held in source.files.items() if name != PRONUNCIATIONS}
+    files[LANGUAGE_MODEL] = content
+    said = _said(loaded, pronunciations, source.phones) if pronunciations else None
+    if said:
+        files[PRONUNCIATIONS] = said.to_bytes()
+    changed = replace(source, files=files, decoder=decoder)
     try:
         write_bundle(changed, output)
     except OSError as error:
@@ -111,6 +129,19 @@ def add(
     typer.echo("decoder: " + ", ".join(f"{name} {value:g}" for name, value in weights.items()))
     if unwritable:
         typer.echo(f"{unwritable:,} words have characters that the model cannot write, and will not be found")
+    if said:
+        typer.echo(f"pronunciations: {len(said.words):,} of {len(set(said.words.tolist())):,} words")
+
+
+def _said(model: NgramModel, path: Path, phones: Sequence[str]) -> Pronunciations:
+    """Return how a model's words are said. Raises AuricleError when the dictionary has none of them."""
+    from auricle.decoding import Pronunciations
+    from auricle.language.pronunciations import read_pronunciations
+
+    said = Pronunciations.of(model.words, read_pronunciations(path), phones)
+    if not len(said.words):
+        raise AuricleError(f"{path}: says none of the language model's words in the model's phones.")
+    return said
 
 
 def alphabet_of(model: str | None) -> Alphabet:
@@ -121,12 +152,13 @@ def alphabet_of(model: str | None) -> Alphabet:
     return find_bundle(model).alphabet if model else ENGLISH
 
 
-def _load(path: Path) -> NgramModel:
+def language_model(path: Path) -> NgramModel:
+    """Read a language model: an ARPA file, auricle's own form, or that of a bundle."""
     from auricle.bundle import LANGUAGE_MODEL, read_bundle
     from auricle.decoding.ngram import NgramModel
     from auricle.language.arpa import read_arpa
 
-    if path.name.endswith(_ARPA):
+    if path.name.endswith(ARPA):
         return NgramModel(read_arpa(path))
     if path.suffix == ".auricle":
         content = read_bundle(path).files.get(LANGUAGE_MODEL)

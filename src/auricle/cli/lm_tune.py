@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +16,10 @@ from auricle.cli.terminal import Bar, complain, load_recognizer, write_whole
 from auricle.errors import AudioError, AuricleError
 
 if TYPE_CHECKING:
+    from auricle.alphabet import Alphabet
     from auricle.bundle import Bundle
     from auricle.calibration import Bin
-    from auricle.decoding import Decoder
+    from auricle.decoding import BeamOptions, Decoder, NgramModel, SpokenDecoder, SpokenLexicon
     from auricle.language.tune import Clip, Point
     from auricle.recognizer import Recognizer
 
@@ -69,15 +71,18 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     recognizer = load_recognizer(bundle, None, no_lm=True)
     source = recognizer.bundle
     if beam is not None:
-        source = replace(source, decoder={**source.decoder, "beam": beam})
+        decoder = {**source.decoder, "beam": beam}
+        if source.phones:
+            decoder["phones"] = {**source.decoder.get("phones", {}), "beam": beam}
+        source = replace(source, decoder=decoder)
     texts = [source.alphabet.normalise(learnt.text or "") for learnt in read_manifests(trained_on or ())]
     if trained_on and not any(texts):
         raise AuricleError(f"{trained_on[0]}: holds no text that the alphabet can write; leave --trained-on out.")
     clips = _clips(recognizer, manifests, limit)
-    points, weights, decoder = _weighed(source, clips, texts, processes or os.cpu_count() or 1)
+    points, weights, best = _weighed(source, clips, texts, processes or os.cpu_count() or 1)
     for point in points[:5]:
         typer.echo(_row(point))
-    confidences, right = _judged(clips, decoder, source.frame_seconds)
+    confidences, right = _judged(clips, best, source)
     curve = fit(confidences, right)
     before, after = reliability(confidences, right), reliability(map(curve, confidences), right)
     typer.echo(
@@ -92,8 +97,16 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
         raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
     if picture:
         write_whole(picture, _picture(points, before, after))
-    shown = {name: f"for {len(value)} tokens" if isinstance(value, list) else value for name, value in chosen.items()}
-    typer.echo(f"{output}: {', '.join(f'{name} {value}' for name, value in shown.items())}")
+    phones = chosen.pop("phones", {})
+    typer.echo(f"{output}: {_shown(chosen)}")
+    if phones:
+        typer.echo(f"by phones: {_shown(phones)}")
+
+
+def _shown(settings: Mapping[str, Any]) -> str:
+    """Return a decoder's settings as text, long rows by their length."""
+    plain = {name: f"for {len(one)} tokens" if isinstance(one, list) else one for name, one in settings.items()}
+    return ", ".join(f"{name} {one}" for name, one in plain.items())
 
 
 def _weighed(
@@ -104,34 +117,68 @@ def _weighed(
     Without a language model there is nothing to weigh.
     """
     from auricle.bundle import LANGUAGE_MODEL
-    from auricle.decoders import beam_options
-    from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel
-    from auricle.language.tune import letter_frequencies, letter_pairs
+    from auricle.decoders import beam_options, phone_options, spoken_lexicon_of
+    from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel, SpokenDecoder
+    from auricle.language.tune import letter_frequencies, letter_pairs, token_pairs
     from auricle.language.tune import tune as search
 
     content = source.files.get(LANGUAGE_MODEL)
     if content is None:
         return [], {}, GreedyDecoder(source.alphabet)
     model, options = NgramModel.from_bytes(content), beam_options(source)
+    letters = source.alphabet.tokens
     following = letter_pairs(texts, source.alphabet) if any(texts) else None
+    frequencies = letter_frequencies(clips, slice(0, letters))
+    by_letters = partial(BeamDecoder, source.alphabet, model)
     with Bar("tuning") as bar:
-        points = search(clips, model, source.alphabet, options, processes, _counting(bar), following)
-    chosen = points[0].options(options, letter_frequencies(clips), following)
-    weights = {
+        points = search(
+            clips, by_letters, options, frequencies, following, processes=processes, progress=_counting(bar)
+        )
+    chosen = points[0].options(options, frequencies, following)
+    decoder: Decoder = by_letters(chosen)
+    weights = {"kind": "beam", **_settings(chosen), "unknown_penalty": chosen.unknown}
+    lexicon = spoken_lexicon_of(source, model)
+    if lexicon is None:
+        return points, weights, decoder
+    said = lexicon.spell(texts, model.ids)
+    following = token_pairs(said, source.tokens - letters) if any(texts) else None
+    frequencies, options = letter_frequencies(clips, slice(letters, None)), phone_options(source)
+    # What reads hot words does not matter here, and need not be sent about.
+    by_phones = partial(_spoken, source.alphabet, model, lexicon)
+    with Bar("tuning by phones") as bar:
+        points = search(
+            clips, by_phones, options, frequencies, following, spoken=True, processes=processes, progress=_counting(bar)
+        )
+    chosen = points[0].options(options, frequencies, following)
+    spoken = {**source.decoder.get("phones", {}), **_settings(chosen), "letters_weight": chosen.letters}
+    return (
+        points,
+        {**weights, "phones": spoken},
+        SpokenDecoder(source.alphabet, model, lexicon, chosen, lambda: decoder),
+    )
+
+
+def _spoken(alphabet: Alphabet, model: NgramModel, lexicon: SpokenLexicon, options: BeamOptions) -> SpokenDecoder:
+    from auricle.decoding import GreedyDecoder, SpokenDecoder
+
+    return SpokenDecoder(alphabet, model, lexicon, options, partial(GreedyDecoder, alphabet))
+
+
+def _settings(chosen: BeamOptions) -> dict[str, Any]:
+    return {
         "lm_weight": chosen.alpha,
         "word_bonus": chosen.beta,
-        "unknown_penalty": chosen.unknown,
         "acoustic_weight": chosen.acoustic,
         "token_offsets": list(chosen.offsets),
         "token_pairs": list(map(list, chosen.pairs)),
     }
-    return points, {"kind": "beam", **weights}, BeamDecoder(source.alphabet, model, chosen)
 
 
 def _row(point: Point) -> str:
     return (
         f"alpha {point.alpha:<6g} beta {point.beta:<6g} unknown {point.unknown:<6g} acoustic {point.acoustic:<6g} "
-        f"prior {point.prior:<6g} blank {point.blank:<6g} pairs {point.pairs:<6g} WER {point.wer:.2%}"
+        f"prior {point.prior:<6g} blank {point.blank:<6g} pairs {point.pairs:<6g} letters {point.letters:<6g} "
+        f"WER {point.wer:.2%}"
     )
 
 
@@ -183,7 +230,7 @@ def _counting(bar: Bar) -> Any:
     return tell
 
 
-def _judged(clips: Sequence[Clip], decoder: Any, frame_seconds: float) -> tuple[list[float], list[bool]]:
+def _judged(clips: Sequence[Clip], decoder: Decoder, source: Bundle) -> tuple[list[float], list[bool]]:
     """Return the uncalibrated confidence of each word that the decoder finds, and whether the word is right."""
     from auricle.calibration import judged
     from auricle.transcript import words_of
@@ -192,8 +239,10 @@ def _judged(clips: Sequence[Clip], decoder: Any, frame_seconds: float) -> tuple[
     right: list[bool] = []
     for log_probs, reference in clips:
         best = decoder.decode(log_probs)[0]
-        end = len(log_probs) * frame_seconds
-        words = words_of(best, log_probs, frame_seconds=frame_seconds, start=0.0, end=end)
+        seconds = source.frame_seconds
+        end = len(log_probs) * seconds
+        letters = log_probs[:, : source.alphabet.tokens]
+        words = words_of(best, letters, frame_seconds=seconds, start=0.0, end=end)
         confidences += [word.confidence for word in words]
         right += judged(reference, [word.text for word in words])
     return confidences, right

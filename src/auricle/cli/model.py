@@ -59,8 +59,9 @@ def _lines(bundle: Bundle) -> Iterator[str]:
         "audio": f"{features.sample_rate} Hz, mono",
         "features": f"{features.mel} log-mel bands, {features.f_min:g} to {features.f_max:g} Hz; windows of "
         f"{features.window * milliseconds:g} ms every {features.hop * milliseconds:g} ms",
-        "output": f"{bundle.alphabet.tokens} tokens every {bundle.frame_seconds * 1000:g} ms",
+        "output": f"{bundle.tokens} tokens every {bundle.frame_seconds * 1000:g} ms",
         "alphabet": "blank and " + "".join(bundle.alphabet.characters).replace(" ", "␣"),
+        "phones": f"blank, end of word, {' '.join(bundle.phones)}" if bundle.phones else None,
         "decoder": ", ".join(f"{key} {_shown(value)}" for key, value in bundle.decoder.items()) or None,
         "network": ", ".join(f"{key} {value}" for key, value in network.items()) if network else None,
     }
@@ -91,4 +92,6 @@ def _tree(values: Mapping[str, Any], indent: str) -> Iterator[str]:
 
 def _shown(value: object) -> object:
     """Return a setting as it is read, and of one for each token only how many there are: --json has them all."""
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{key} {_shown(one)}" for key, one in value.items()) + ")"
     return f"for {len(value)} tokens" if isinstance(value, list) else value

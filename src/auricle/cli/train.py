@@ -36,6 +36,12 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         list[Path] | None,
         typer.Option("--noise", metavar="M.jsonl", help="Manifest of noise for recipes that mix some in."),
     ] = None,
+    pronunciations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="WORDS.dict", help="How words are said, for recipes with phones; `auricle lm pronounce` writes it."
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; default: the recipe's.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder that runs are kept in.")] = Path("runs"),
     cache: Annotated[Path, typer.Option(help="Folder that computed features are kept in.")] = Path(".cache/features"),
@@ -66,9 +72,15 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         raise MissingExtraError("training", "train") from error
 
     from auricle.bundle import find_bundle  # it imports NumPy, which --help must not wait for
+    from auricle.language.pronunciations import read_pronunciations
 
     chosen = read_recipe(recipe)
     start = find_bundle(init) if init else None
+    if chosen.phones and not pronunciations:
+        raise typer.BadParameter(
+            f"{recipe} has phones, so say how words are said: make a dictionary with `auricle lm pronounce`.",
+            param_hint="--pronunciations",
+        )
     if weight and len(weight) != len(train):
         raise typer.BadParameter(f"{len(weight)} for {len(train)} manifests: give one for each.", param_hint="--weight")
     utterances, dev_utterances = read_manifests(train), read_manifests(dev or [])
@@ -95,6 +107,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             cache,
             noise=read_manifests(noise or []),
             weights=weights,
+            pronunciations=read_pronunciations(pronunciations) if pronunciations else {},
             workers=workers,
             progress=advance,
         )
@@ -116,6 +129,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             **({"train_weights": weight} if weight else {}),
             "train": ["/".join(path.parts[-2:]) for path in train],
             "train_clips": len(corpus.examples),
+            **({"pronunciations": pronunciations.name} if pronunciations else {}),
         },
         start=start,
     )

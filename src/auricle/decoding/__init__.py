@@ -4,6 +4,8 @@ from auricle.decoding.alignment import Alignment, align
 from auricle.decoding.beam import BeamDecoder
 from auricle.decoding.greedy import GreedyDecoder
 from auricle.decoding.ngram import NgramModel
+from auricle.decoding.pronunciations import Pronunciations, SpokenLexicon
+from auricle.decoding.spoken import SpokenDecoder
 from auricle.decoding.types import BeamOptions, Decoder, Hypothesis, Phrases
 
 __all__ = [
@@ -15,5 +17,8 @@ __all__ = [
     "Hypothesis",
     "NgramModel",
     "Phrases",
+    "Pronunciations",
+    "SpokenDecoder",
+    "SpokenLexicon",
     "align",
 ]

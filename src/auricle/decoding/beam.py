@@ -66,19 +66,10 @@ class BeamDecoder:
         """
         if not (log_probs < np.inf).all():
             raise AuricleError("the log-probabilities hold NaN or infinity: the acoustic model or its input is broken.")
-        search = _Search(self._fusion, self._automaton(hot_words), self.options)
+        log_probs = log_probs[:, : self._alphabet.tokens]
         space = self._alphabet.characters.index(" ") + 1 if " " in self._alphabet.characters else 0
-        for row in self._weighed(log_probs):
-            search.step(row, space)
-        return [
-            self._hypothesis(log_probs, tokens, score) for tokens, score in search.finish(space, self.options.nbest)
-        ]
-
-    def _weighed(self, log_probs: Array) -> Scores:
-        weighed = np.asarray(log_probs, np.float64)
-        if self.options.acoustic != 1.0:
-            weighed = weighed * self.options.acoustic
-        return weighed + np.array(self.options.offsets) if self.options.offsets else weighed
+        found = search(log_probs, space, self._fusion, self.options, self._automaton(hot_words))
+        return [self._hypothesis(log_probs, one.tokens, one.score) for one in found]
 
     def _automaton(self, phrases: Phrases) -> HotWords | None:
         if not phrases:
@@ -97,6 +88,30 @@ class BeamDecoder:
     def _hypothesis(self, log_probs: Array, tokens: tuple[int, ...], score: float) -> Hypothesis:
         path = align(log_probs, tokens)
         return Hypothesis(self._alphabet.decode(tokens), score, tokens, path.first_frames, path.last_frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A text that a search has found: its tokens, the language model's ids of its words, and its score."""
+
+    tokens: tuple[int, ...]
+    words: tuple[int, ...]
+    score: float
+
+
+def search(
+    log_probs: Array, space: int, fusion: Fusion | None, options: BeamOptions, hot: HotWords | None = None
+) -> list[Found]:
+    """Return up to `nbest` texts for log_probs [frames, tokens], best first; `space` is the token that ends words."""
+    weighed = np.asarray(log_probs, np.float64)
+    if options.acoustic != 1.0:
+        weighed = weighed * options.acoustic
+    if options.offsets:
+        weighed = weighed + np.array(options.offsets)
+    running = _Search(fusion, hot, options)
+    for row in weighed:
+        running.step(row, space)
+    return running.finish(space, options.nbest)
 
 
 @dataclass
@@ -169,6 +184,8 @@ class _Search:
         # Every text ever kept: the entry of the text without its last token, and that token. Entry 0 is the empty text.
         self._came_from: list[Places] = [np.zeros(1, np.intp)]
         self._came_with: list[Places] = [np.zeros(1, np.intp)]
+        # And the word that each token that ends one has ended.
+        self._came_as: list[Places] = [np.zeros(1, np.intp)]
         self._entries = 1
 
     def step(self, row: Scores, space: int) -> None:
@@ -297,6 +314,8 @@ class _Search:
         parent[grown] = key[grown]
         key[grown] = key[grown] * _FACTOR + more.token[new].astype(np.uint64)
         ended, ended_state, state = beams.ended[source], beams.ended_state[source], beams.state[source]
+        if self._fusion:
+            self._came_as.append(ended_state[len(stay) :, 0].astype(np.intp))
         extra, node, hot = beams.extra[source], beams.node[source], beams.hot[source]
         extra[grown] += more.gain[new]
         if more.node is not None:
@@ -321,8 +340,8 @@ class _Search:
             ended_state=ended_state,
         )
 
-    def finish(self, space: int, count: int) -> list[tuple[tuple[int, ...], float]]:
-        """Return the texts as token ids with their scores, best first: the last word has ended, and so has a phrase."""
+    def finish(self, space: int, count: int) -> list[Found]:
+        """Return the texts, best first: the last word has ended, and so has a phrase."""
         beams, fusion = self._beams, self._fusion
         scores = beams.total + beams.extra
         if fusion:
@@ -331,12 +350,16 @@ class _Search:
         if self._hot:
             scores = scores + self._hot.ending[beams.hot]
         came_from, came_with = np.concatenate(self._came_from), np.concatenate(self._came_with)
-        results = []
+        came_as = np.concatenate(self._came_as)
+        results: list[Found] = []
         for row in np.argsort(-scores, kind="stable")[:count]:
             tokens: list[int] = []
+            words = [int(beams.ended_state[row, 0])] if fusion and beams.node[row] != ROOT else []
             entry = int(beams.history[row])
             while entry:
                 tokens.append(int(came_with[entry]))
+                if fusion and tokens[-1] == space:
+                    words.append(int(came_as[entry]))
                 entry = int(came_from[entry])
-            results.append((tuple(reversed(tokens)), float(scores[row])))
+            results.append(Found(tuple(reversed(tokens)), tuple(reversed(words)), float(scores[row])))
         return results

@@ -17,11 +17,14 @@ class GreedyDecoder:
         self._alphabet = alphabet
 
     def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
-        """Return the one hypothesis of the best path. Raises AuricleError for NaN and for hot words."""
+        """Return the one hypothesis of the best path; columns past the letters, phones, are not read.
+
+        Raises AuricleError for NaN and for hot words."""
         if hot_words:
             raise AuricleError("greedy decoding cannot favour hot words: use a decoder that can.")
         if np.isnan(log_probs).any():
             raise AuricleError("the log-probabilities hold NaN: the acoustic model or its input is broken.")
+        log_probs = log_probs[:, : self._alphabet.tokens]
         if len(log_probs) == 0:
             return [Hypothesis("", 0.0, (), (), ())]
         best = log_probs.argmax(axis=1)

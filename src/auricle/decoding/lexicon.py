@@ -28,6 +28,10 @@ class Lexicon:
     def __init__(self, words: Sequence[str], scores: Array, alphabet: Alphabet) -> None:
         """Hold `words`, of which the i-th has id i and `scores[i]`; those the alphabet cannot write are left out."""
         tokens, lengths, ids = _spelled(words, alphabet)
+        self._lay_out(tokens, lengths, ids, np.asarray(scores, np.float32)[ids], alphabet.tokens)
+
+    def _lay_out(self, tokens: Ids, lengths: npt.NDArray[np.int64], ids: Ids, scores: Array, width: int) -> None:
+        """Lay out words of `lengths` in order of their `tokens` [words, longest]; no two are alike."""
         shared = np.zeros(len(ids), np.int64)
         shared[1:] = (tokens[1:] == tokens[:-1]).cumprod(axis=1).sum(axis=1)
         # Words in order: each adds the nodes below what it shares with the one before it.
@@ -39,7 +43,7 @@ class Lexicon:
         # Where a word shares its beginning, the latest node of that depth is the one it shares.
         nodes = np.maximum.accumulate(nodes, axis=0)
         self.outside = 1 + int(fresh.sum())
-        self.step: Ids = np.full((self.outside + 1, alphabet.tokens), self.outside, np.int32)
+        self.step: Ids = np.full((self.outside + 1, width), self.outside, np.int32)
         rows, columns = np.nonzero(is_new)
         parents = np.where(columns > 0, nodes[rows, columns - 1], ROOT)
         self.step[parents, tokens[rows, columns]] = nodes[rows, columns]
@@ -47,7 +51,7 @@ class Lexicon:
         self.word_at[nodes[np.arange(len(ids)), lengths - 1]] = ids
         self.outlook: Array = np.full(self.outside + 1, -np.inf, np.float32)
         inside = depth < lengths[:, None]
-        np.maximum.at(self.outlook, nodes[inside], np.repeat(np.asarray(scores, np.float32)[ids], lengths))
+        np.maximum.at(self.outlook, nodes[inside], np.repeat(scores, lengths))
         self.outlook[[ROOT, self.outside]] = 0.0
 
     def __contains__(self, tokens: Sequence[int]) -> bool:
@@ -64,7 +68,7 @@ class Lexicon:
         return node
 
 
-def _spelled(words: Sequence[str], alphabet: Alphabet) -> tuple[Ids, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _spelled(words: Sequence[str], alphabet: Alphabet) -> tuple[Ids, npt.NDArray[np.int64], Ids]:
     """Return the words that the alphabet can write, sorted: tokens [words, longest], lengths and ids."""
     codes = np.frombuffer(("\n".join(words) + "\n").encode("utf-32-le"), np.uint32)
     known, place = np.unique(codes, return_inverse=True)
@@ -82,4 +86,4 @@ def _spelled(words: Sequence[str], alphabet: Alphabet) -> tuple[Ids, npt.NDArray
     inside = np.arange(tokens.shape[1]) < lengths[:, None]
     tokens[inside] = flat[(starts[:, None] + np.arange(tokens.shape[1]))[inside]]
     order = np.lexsort(tokens.T[::-1])
-    return tokens[order], lengths[order], ids[order]
+    return tokens[order], lengths[order], ids[order].astype(np.int32)

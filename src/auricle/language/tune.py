@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from auricle.alphabet import Alphabet
-from auricle.decoding import BeamDecoder, BeamOptions, NgramModel
+from auricle.decoding import BeamOptions, Decoder
 from auricle.features import Array
 from auricle.metrics import ErrorCounts, word_errors
 
@@ -24,7 +24,18 @@ BETAS = (-0.5, 0.75, 2.0)
 UNKNOWNS = (-24.0, -12.0)
 ACOUSTIC, PRIOR, BLANK, PAIRS = 0.75, 0.5, 0.0, 0.3
 """Where the search begins with these four."""
-STEPS = {"alpha": 0.4, "beta": 1.25, "unknown": 12.0, "acoustic": 0.3, "prior": 0.6, "blank": 1.0, "pairs": 0.3}
+SPOKEN_ACOUSTIC, LETTERS = 0.5, 0.2
+"""And where phones are searched by, with the letters asked about the texts."""
+STEPS = {
+    "alpha": 0.4,
+    "beta": 1.25,
+    "unknown": 12.0,
+    "acoustic": 0.3,
+    "prior": 0.6,
+    "blank": 1.0,
+    "pairs": 0.3,
+    "letters": 0.2,
+}
 """How far the first refinement looks, and twice that."""
 REFINEMENTS = 2
 _RAREST = 1e-4
@@ -41,6 +52,7 @@ class Point:
 
     `prior` says how much of the letters' own frequencies is taken from the network's log-probabilities; `blank` is
     added to those of the blank. `pairs` says how much is taken of what the training texts say follows which letter.
+    Where phones are searched by, all this is about phones, and `letters` weighs what the letters say.
     """
 
     alpha: float
@@ -50,6 +62,7 @@ class Point:
     prior: float
     blank: float
     pairs: float = 0.0
+    letters: float = 0.0
     wer: float = math.nan
 
     def options(self, base: BeamOptions, frequencies: Array, following: Array | None = None) -> BeamOptions:
@@ -67,25 +80,34 @@ class Point:
             acoustic=self.acoustic,
             offsets=offsets,
             pairs=tuple(map(tuple, (np.round(taken, 3) + 0.0).tolist())),
+            letters=self.letters,
         )
 
 
-def letter_frequencies(clips: Sequence[Clip]) -> Array:
-    """Return how frequent the network thinks each letter [tokens - 1], as natural logarithms about their mean."""
-    total = sum((np.exp(log_probs[:, 1:], dtype=np.float64).sum(0) for log_probs, _ in clips), np.zeros(1))
+def letter_frequencies(clips: Sequence[Clip], columns: slice = slice(None)) -> Array:
+    """Return how frequent the network thinks each letter [tokens - 1], as natural logarithms about their mean.
+
+    `columns` are those of the letters, or of the phones, the blank first.
+    """
+    total = sum((np.exp(log_probs[:, columns][:, 1:], dtype=np.float64).sum(0) for log_probs, _ in clips), np.zeros(1))
     share = np.maximum(total / total.sum(), _RAREST)
     logarithms = np.log(share)
     return np.asarray(logarithms - (share * logarithms).sum(), np.float32)
 
 
 def letter_pairs(texts: Iterable[str], alphabet: Alphabet) -> Array:
-    """Return how often each token follows each [tokens, tokens], as natural logarithms about their mean.
+    """Return how often each token follows each in texts as the alphabet writes them: see `token_pairs`."""
+    return token_pairs(map(alphabet.encode, texts), alphabet.tokens)
 
-    The blank's row is the beginning of a text; in its column is nothing. Texts are as the alphabet writes them.
+
+def token_pairs(texts: Iterable[Sequence[int]], count: int) -> Array:
+    """Return how often each of `count` tokens follows each [count, count], as natural logarithms about their mean.
+
+    The blank's row is the beginning of a text; in its column is nothing.
     """
-    seen = np.zeros((alphabet.tokens, alphabet.tokens))
+    seen = np.zeros((count, count))
     for text in texts:
-        tokens = np.array([0, *alphabet.encode(text)])  # the blank stands for the beginning
+        tokens = np.array([0, *text])  # the blank stands for the beginning
         np.add.at(seen, (tokens[:-1], tokens[1:]), 1.0)
     seen = seen[:, 1:]  # no text has a blank
     share = seen + _UNSEEN
@@ -95,24 +117,30 @@ def letter_pairs(texts: Iterable[str], alphabet: Alphabet) -> Array:
     return np.pad(logarithms, ((0, 0), (1, 0))).astype(np.float32)
 
 
-def tune(  # noqa: PLR0917
+def tune(
     clips: Sequence[Clip],
-    model: NgramModel,
-    alphabet: Alphabet,
+    make: Maker,
     options: BeamOptions,
+    frequencies: Array,
+    following: Array | None = None,
+    *,
+    spoken: bool = False,
     processes: int = 1,
     progress: Callable[[Point], None] = lambda point: None,
-    following: Array | None = None,
 ) -> list[Point]:
     """Search alpha, beta and the unknown word's price on a coarse grid, then all weights around the best; best first.
 
     Around the best is done twice, with steps of half the size the second time. alpha, beta and the price go together:
     where a network is unsure, unknown words are a way around the language model, and the more it weighs, the more it is
     gone around. Of equal points, the one with the smaller alpha comes first. `progress` hears of each point.
-    `following` are the `letter_pairs` of the texts that the network was trained on: without them none are taken away.
+    `make` makes a decoder of a search's options; `frequencies` are those of `letter_frequencies`. `following` are the
+    `letter_pairs` of the texts that the network was trained on: without them none are taken away. A `spoken` search is
+    by phones: it has no unknown words, and a weight of the letters.
     """
     points: dict[tuple[float, ...], Point] = {}
-    frequencies = letter_frequencies(clips)
+    fixed = {"pairs"} if following is None else set[str]()
+    fixed |= {"unknown"} if spoken else {"letters"}
+    begin = (SPOKEN_ACOUSTIC if spoken else ACOUSTIC, PRIOR, BLANK, 0.0 if following is None else PAIRS)
 
     def visit(point: Point) -> None:
         point = Point(
@@ -123,6 +151,7 @@ def tune(  # noqa: PLR0917
             prior=round(max(0.0, point.prior), 4),
             blank=round(point.blank, 4),
             pairs=round(max(0.0, point.pairs), 4),
+            letters=round(max(0.0, point.letters), 4),
         )
         key = astuple(point)[:-1]
         if key not in points:
@@ -130,15 +159,15 @@ def tune(  # noqa: PLR0917
             points[key] = replace(point, wer=wer)
             progress(points[key])
 
-    with _runner(model, alphabet, processes) as run:
-        for alpha, beta, unknown in itertools.product(ALPHAS, BETAS, UNKNOWNS):
-            visit(Point(alpha, beta, unknown, ACOUSTIC, PRIOR, BLANK, 0.0 if following is None else PAIRS))
+    with _runner(make, processes) as run:
+        for alpha, beta, unknown in itertools.product(ALPHAS, BETAS, UNKNOWNS[-1:] if spoken else UNKNOWNS):
+            visit(Point(alpha, beta, unknown, *begin, LETTERS if spoken else 0.0))
         for size in (2.0**-number for number in range(1, REFINEMENTS + 1)):
             step = {name: size * most for name, most in STEPS.items()}
             best = _ordered(points.values())[0]
             for left, up in itertools.product((-1, 0, 1), repeat=2):
                 visit(replace(best, alpha=best.alpha + left * step["alpha"], beta=best.beta + up * step["beta"]))
-            for name in ("acoustic", "prior", "blank", "unknown") if following is None else tuple(STEPS)[2:]:
+            for name in [name for name in tuple(STEPS)[2:] if name not in fixed]:
                 best = _ordered(points.values())[0]
                 for along in (-1, 1):
                     visit(replace(best, **{name: getattr(best, name) + along * step[name]}))
@@ -149,18 +178,19 @@ def _ordered(points: Iterable[Point]) -> list[Point]:
     return sorted(points, key=lambda point: (point.wer, point.alpha, point.beta, -point.unknown))
 
 
+Maker: TypeAlias = Callable[[BeamOptions], Decoder]
 Runner: TypeAlias = Callable[[BeamOptions, Sequence[Clip]], Iterable[ErrorCounts]]
 
 
 @contextmanager
-def _runner(model: NgramModel, alphabet: Alphabet, processes: int) -> Iterator[Runner]:
+def _runner(make: Maker, processes: int) -> Iterator[Runner]:
     """Yield what counts the errors of clips under a setting, in this process or in several."""
     if processes <= 1:
-        yield lambda options, clips: _all_errors(BeamDecoder(alphabet, model, options), clips)
+        yield lambda options, clips: _all_errors(make(options), clips)
         return
     # The language model goes to each process once, and not with every clip.
     with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_Worker.begin, initargs=(model, alphabet)
+        processes, mp_context=get_context("spawn"), initializer=_Worker.begin, initargs=(make,)
     ) as pool:
         yield lambda options, clips: pool.map(partial(_Worker.errors, options), clips, chunksize=4)
 
@@ -168,22 +198,22 @@ def _runner(model: NgramModel, alphabet: Alphabet, processes: int) -> Iterator[R
 class _Worker:
     """One process: its language model, and the decoder of the setting at hand."""
 
-    model: NgramModel
-    alphabet: Alphabet
-    decoder: BeamDecoder | None = None
+    make: Maker
+    options: BeamOptions | None = None
+    decoder: Decoder
 
     @classmethod
-    def begin(cls, model: NgramModel, alphabet: Alphabet) -> None:
-        """Take the language model."""
-        cls.model, cls.alphabet = model, alphabet
+    def begin(cls, make: Maker) -> None:
+        """Take what makes decoders, and their language model with it."""
+        cls.make = make
 
     @classmethod
     def errors(cls, options: BeamOptions, clip: Clip) -> ErrorCounts:
         """Count the errors of one clip."""
-        if cls.decoder is None or cls.decoder.options != options:
-            cls.decoder = BeamDecoder(cls.alphabet, cls.model, options)
+        if cls.options != options:
+            cls.decoder, cls.options = cls.make(options), options
         return next(_all_errors(cls.decoder, [clip]))
 
 
-def _all_errors(decoder: BeamDecoder, clips: Sequence[Clip]) -> Iterator[ErrorCounts]:
+def _all_errors(decoder: Decoder, clips: Sequence[Clip]) -> Iterator[ErrorCounts]:
     return (word_errors(reference, decoder.decode(log_probs)[0].text) for log_probs, reference in clips)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -39,6 +40,32 @@ _CLIPS_A_BUCKET = 64
 _AGAIN = "\0"  # stands in no id that JSON lines and files have
 
 
+@dataclass(frozen=True)
+class PhoneSpeller:
+    """Writes a text as the ids of its phones: 0 is the blank, 1 stands between words, the phones follow in order.
+
+    Of several pronunciations of a word it takes the first, which dictionaries give to the commonest.
+    """
+
+    pronunciations: Mapping[str, Sequence[Sequence[str]]]
+    phones: Sequence[str]
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {phone: index for index, phone in enumerate(self.phones, start=2)}
+
+    def __call__(self, text: str) -> tuple[int, ...]:
+        """Return the ids of a text's phones. Raises KeyError with a word that has no pronunciation in these phones."""
+        ids: list[int] = []
+        for word in text.split():
+            try:
+                said = [self._ids[phone] for phone in self.pronunciations[word][0]]
+            except KeyError:
+                raise KeyError(word) from None
+            ids += [1] * bool(ids) + said
+        return tuple(ids)
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """An utterance that can be learnt from: its token ids, and the frames CTC needs for them before subsampling."""
@@ -48,10 +75,13 @@ class Example:
     least_frames: int
     weight: float = 1.0
     """How often it is seen in an epoch, on average: 0.5 is every other epoch, drawn anew for each."""
+    phones: tuple[int, ...] = ()
+    """How the text is said: ids of phones, and of the end of each word but the last."""
 
 
 class Batch(NamedTuple):
-    """Normalised features [B, T, mel] with lengths [B], targets (all clips' ids in one row) with lengths [B].
+    """Normalised features [B, T, mel] with lengths [B], targets (all clips' ids in one row) with lengths [B];
+    `phones` are targets, too, where the recipe has any.
 
     Where a recipe asks for two views of each clip, the second half of the batch is the first once more, masked anew;
     `seconds` are those of both.
@@ -62,6 +92,8 @@ class Batch(NamedTuple):
     targets: Tensor
     target_lengths: Tensor
     seconds: float
+    phones: Tensor
+    phone_lengths: Tensor
 
 
 class FeatureStore:
@@ -186,17 +218,19 @@ def least_frames(tokens: Sequence[int], stride: int) -> int:
     return max(0, len(tokens) + repeats - 1) * stride + 1
 
 
-def examples_of(
+def examples_of(  # noqa: PLR0917
     utterances: Sequence[Utterance],
     store: FeatureStore,
     alphabet: Alphabet,
     stride: int,
     weights: Mapping[str, float] = MappingProxyType({}),
+    speller: PhoneSpeller | None = None,
 ) -> tuple[list[Example], dict[str, str]]:
     """Return what can be learnt from, and for each other utterance the reason why it is left out.
 
     An empty text says that nobody speaks, and is learnt as that: noise, music, silence. None is no text.
-    `weights` are those of utterances, by id; without one, it is 1.
+    `weights` are those of utterances, by id; without one, it is 1. With a `speller`, texts have their phones, too, and
+    one with a word that nobody has said how to say is left out.
     """
     examples: list[Example] = []
     left_out = dict(store.failures)
@@ -208,11 +242,18 @@ def examples_of(
             left_out[utterance.id] = "no text"
             continue
         tokens = tuple(alphabet.encode(text))
-        least = least_frames(tokens, stride)
+        phones: tuple[int, ...] = ()
+        if speller:
+            try:
+                phones = speller(text)
+            except KeyError as error:
+                left_out[utterance.id] = f"no pronunciation of {error.args[0]!r}"
+                continue
+        least = max(least_frames(tokens, stride), least_frames(phones, stride))
         if store.frames(utterance.id) < least:
             left_out[utterance.id] = f"too short for its text ({store.frames(utterance.id)} frames, {least} needed)"
             continue
-        examples.append(Example(utterance, tokens, least, weights.get(utterance.id, 1.0)))
+        examples.append(Example(utterance, tokens, least, weights.get(utterance.id, 1.0), phones))
     return examples, left_out
 
 
@@ -254,6 +295,7 @@ class Clips(Dataset[Batch]):
         features = [torch.from_numpy(clip[view]) for view in range(views) for clip in by_clip]
         examples *= views
         tokens = [torch.tensor(example.tokens, dtype=torch.int64) for example in examples]
+        phones = [torch.tensor(example.phones, dtype=torch.int64) for example in examples]
         return Batch(
             features=torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
             lengths=torch.tensor([len(x) for x in features]),
@@ -261,6 +303,8 @@ class Clips(Dataset[Batch]):
             target_lengths=torch.tensor([len(x) for x in tokens]),
             seconds=sum(self.store.frames(example.utterance.id) for example in examples)
             * self.recipe.features.hop_seconds,
+            phones=torch.cat(phones),
+            phone_lengths=torch.tensor([len(x) for x in phones]),
         )
 
     def _views(self, example: Example, name: str, views: int) -> list[Array]:

@@ -144,7 +144,12 @@ def to_onnx(network: DeepSpeech2, weights: Weights = "float32") -> bytes:
     if config.outputs > 1:
         x = graph.op("Reshape", x, graph.constant([0, -1, network.tokens]))
         x = graph.op("Slice", x, graph.constant([0]), frames, graph.constant([1]))
-    graph.op("LogSoftmax", x, outputs=["log_probs"], axis=-1)
+    if len(network.alphabets) == 1:
+        graph.op("LogSoftmax", x, outputs=["log_probs"], axis=-1)
+    else:
+        names = [f"scores_{number}" for number in range(len(network.alphabets))]
+        graph.op("Split", x, graph.constant(network.alphabets), outputs=names, axis=-1)
+        graph.op("Concat", *(graph.op("LogSoftmax", one, axis=-1) for one in names), outputs=["log_probs"], axis=-1)
     return bytes(_model(graph, network).SerializeToString())
 
 
@@ -202,8 +207,8 @@ def read_weights(bundle: Bundle, network: DeepSpeech2) -> dict[str, Tensor]:
     """Return the weights of a bundle's acoustic model, float32, under the names and in the layout of `network`.
 
     What serves training alone, such as a second classifier, is not in a bundle. The last layer has the rows of the
-    bundle's own alphabet. Raises TrainingError for a graph whose weights have no names, and for other sizes than the
-    network's.
+    bundle's own alphabet, and of its phones. Raises TrainingError for a graph whose weights have no names, and for
+    other sizes than the network's.
     """
     graph = onnx.load_from_string(bundle.files[ACOUSTIC]).graph
     stored = {one.name: numpy_helper.to_array(one).astype(np.float32) for one in graph.initializer}
@@ -283,6 +288,7 @@ def to_bundle(
     features: FeatureConfig,
     normalization: Normalization,
     alphabet: Alphabet,
+    phones: Sequence[str] = (),
     weights: Weights = "float16",
     card: Mapping[str, Any] | None = None,
 ) -> Bundle:
@@ -298,6 +304,7 @@ def to_bundle(
         features=features,
         normalization=normalization,
         alphabet=alphabet,
+        phones=tuple(phones),
         frame_seconds=stride * features.hop_seconds,
         files={ACOUSTIC: to_onnx(network, weights)},
         decoder={"kind": "greedy"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -16,17 +18,18 @@ from auricle.training.recipe import Recipe
 def started_from(bundle: Bundle, recipe: Recipe) -> SpeechModule:
     """Return a module for the recipe whose network has the weights of a bundle, and its normalisation.
 
-    The classifier is taken over character by character: those that the bundle does not know begin by chance, as does a
-    second classifier, which no bundle has. Where the recipe has more frames of characters for a step than the bundle,
-    each of the bundle's is repeated, which changes no text. Raises TrainingError where features or sizes differ.
+    The classifier is taken over character by character, and phone by phone: those that the bundle does not know begin
+    by chance, as does a second classifier, which no bundle has. Where the recipe has more frames of characters for a
+    step than the bundle, each of the bundle's is repeated, which changes no text. Raises TrainingError where features
+    or sizes differ.
     """
     if bundle.features != recipe.features:
         raise TrainingError(f"{bundle.name}: was trained on other features than the recipe has: copy its [features].")
     module = SpeechModule(recipe, bundle.normalization)
     weights = read_weights(bundle, module.network)
     last = f"classifier.{len(module.network.classifier) - 1}"
-    known = ["", *bundle.alphabet.characters]
-    wanted = ["", *recipe.alphabet]
+    known = _rows(bundle.alphabet.characters, bundle.phones)
+    wanted = _rows(recipe.alphabet, recipe.phones)
     parameters = dict(module.network.named_parameters())
     with torch.no_grad():
         for name, weight in weights.items():
@@ -36,6 +39,11 @@ def started_from(bundle: Bundle, recipe: Recipe) -> SpeechModule:
                 parameters[name].copy_(weight)
     module.card["started_from"] = f"{bundle.name} {bundle.version}"
     return module
+
+
+def _rows(letters: Sequence[str], phones: Sequence[str]) -> list[str]:
+    """Return a name for each row that the classifier has in a frame: no letter is as long as a phone's name here."""
+    return ["", *letters, *([f"phone {phone}" for phone in ("", " ", *phones)] if phones else [])]
 
 
 def _take_rows(parameter: Tensor, weight: Tensor, wanted: list[str], known: list[str], name: str) -> None:

@@ -24,7 +24,7 @@ from auricle.alphabet import Alphabet
 from auricle.bundle import Bundle
 from auricle.errors import TrainingError
 from auricle.manifest import Utterance
-from auricle.training.data import FeatureStore, examples_of, normalization_of
+from auricle.training.data import FeatureStore, PhoneSpeller, examples_of, normalization_of
 from auricle.training.gru import fastest_products, products_in
 from auricle.training.initial import started_from
 from auricle.training.keeper import HELD, LAST, Keeper, say
@@ -45,18 +45,22 @@ def prepare(
     *,
     noise: Sequence[Utterance] = (),
     weights: Mapping[str, float] = MappingProxyType({}),
+    pronunciations: Mapping[str, Sequence[Sequence[str]]] = MappingProxyType({}),
     workers: int = 1,
     progress: Any = lambda _: None,
 ) -> tuple[Corpus, dict[str, str]]:
     """Compute (or find) the features and check every clip; return the corpus, and why each clip left out was left out.
 
-    `weights` say how often a clip is seen in an epoch, by its id; 1 where there is none.
+    `weights` say how often a clip is seen in an epoch, by its id; 1 where there is none. `pronunciations` say how words
+    are said, for recipes with phones.
 
     Of `dev`, 200 clips spread evenly over the manifest are kept: enough to steer by, and quick. Raises TrainingError
     when nothing is left to learn from.
     """
     store = FeatureStore.open(train, recipe.features, cache, workers=workers, progress=progress)
-    examples, left_out = examples_of(train, store, Alphabet(tuple(recipe.alphabet)), recipe.network.stride, weights)
+    speller = PhoneSpeller(pronunciations, recipe.phones) if recipe.phones else None
+    alphabet = Alphabet(tuple(recipe.alphabet))
+    examples, left_out = examples_of(train, store, alphabet, recipe.network.stride, weights, speller)
     if not examples:
         name, reason = next(iter(left_out.items()))
         raise TrainingError(f"none of the {len(train)} clips can be learnt from; the first, {name}: {reason}")

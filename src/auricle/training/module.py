@@ -54,7 +54,7 @@ class SpeechModule(lightning.LightningModule):
     def __init__(self, recipe: Recipe, normalization: Normalization, *, max_hours: float | None = None) -> None:
         super().__init__()
         self.recipe, self.normalization, self.max_hours = recipe, normalization, max_hours
-        self.network = DeepSpeech2(recipe.network, recipe.features.mel, len(recipe.alphabet) + 1)
+        self.network = DeepSpeech2(recipe.network, recipe.features.mel, *recipe.outputs)
         self.corpus: Corpus | None = None
         self.card: dict[str, Any] = {}
         """What else the model card should say, such as the manifests."""
@@ -125,11 +125,11 @@ class SpeechModule(lightning.LightningModule):
         place = (self.trainer.current_epoch, self.batches_done, self.trainer.global_rank)
         torch.manual_seed(hash((self.recipe.schedule.seed, *place)))
         log_probs, early, lengths = self.network.both(batch.features, batch.lengths)
-        total = _ctc(log_probs, lengths, batch)
+        total = self._ctc(log_probs, lengths, batch)
         objective = total
         if early is not None:
             weight = self.recipe.schedule.auxiliary_weight
-            objective = (1 - weight) * total + weight * _ctc(early, lengths, batch)
+            objective = (1 - weight) * total + weight * self._ctc(early, lengths, batch)
         if self.recipe.schedule.agreement:
             objective = objective + self.recipe.schedule.agreement * disagreement(log_probs, lengths)
         characters = batch.target_lengths.sum().clamp(min=1)  # in none of the clips may anybody speak
@@ -139,6 +139,18 @@ class SpeechModule(lightning.LightningModule):
         self.log("loss", loss)
         self.log("rate", one_cycle(self.done, self.recipe.schedule))
         return objective / self._share_of_all(characters)
+
+    def _ctc(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+        """Return the CTC loss of log-probabilities [B, T', tokens], in nats, summed over the batch.
+
+        Where there are phones, it is the weighted mean of the letters' and of the phones'.
+        """
+        letters, *rest = torch.split(log_probs, list(self.network.alphabets), -1)
+        loss = ctc_loss(letters, batch.targets, lengths, batch.target_lengths)
+        weight = self.recipe.schedule.phone_weight
+        for phones in rest:
+            loss = (1 - weight) * loss + weight * ctc_loss(phones, batch.phones, lengths, batch.phone_lengths)
+        return loss
 
     def _share_of_all(self, characters: Tensor) -> Tensor:
         """Return the mean over the processes: they average gradients, and each character is to count alike."""
@@ -256,6 +268,7 @@ class SpeechModule(lightning.LightningModule):
             features=self.recipe.features,
             normalization=self.normalization,
             alphabet=Alphabet(tuple(self.recipe.alphabet)),
+            phones=self.recipe.phones,
             weights=weights,
             card={**facts, **self.card, **(card or {})},
         )
@@ -275,11 +288,6 @@ def load_module(path: Path) -> SpeechModule:
     module.load_state_dict(checkpoint["state_dict"])
     module._take_up(state)
     return module
-
-
-def _ctc(log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
-    """Return the CTC loss of log-probabilities [B, T', tokens], in nats, summed over the batch."""
-    return ctc_loss(log_probs, batch.targets, lengths, batch.target_lengths)
 
 
 def disagreement(log_probs: Tensor, lengths: Tensor) -> Tensor:

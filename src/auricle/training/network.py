@@ -7,6 +7,8 @@
       N bidirectional GRU layers     [T', B, 2 * hidden]
       classifier                     [B, T'', tokens]     natural-log probabilities, T'' = ceil(T / stride)
 
+Where there are phones, the tokens are those of the letters and, after them, those of the phones: two distributions.
+
 The classifier may give two frames of characters for each frame of the layers before it. The GRU, where nearly all of
 the time goes, then takes half as many steps, and CTC still has enough frames for quick speech. It is the sub-pixel
 convolution of Shi et al., 2016, along time.
@@ -74,9 +76,11 @@ class RecurrentLayer(nn.Module):
 class DeepSpeech2(nn.Module):
     """The whole network: normalised log-mel features to CTC log-probabilities."""
 
-    def __init__(self, config: NetworkConfig, mel: int, tokens: int) -> None:
+    def __init__(self, config: NetworkConfig, mel: int, *alphabets: int) -> None:
+        """`alphabets` are the tokens of each alphabet that the classifier writes, blanks counted."""
         super().__init__()
-        self.config, self.mel, self.tokens = config, mel, tokens
+        self.config, self.mel, self.alphabets = config, mel, alphabets
+        self.tokens = tokens = sum(alphabets)
         bands = -(-mel // config.stride_mel)
         kernel = (config.kernel_time, config.kernel_mel)
         self.convolution = nn.Conv2d(
@@ -151,7 +155,8 @@ class DeepSpeech2(nn.Module):
         """Return log-probabilities [B, frames, tokens] of scores [T', B, outputs * tokens]."""
         batch = x.shape[1]
         by_clip = x.transpose(0, 1).reshape(batch, -1, self.tokens)
-        return by_clip[:, :frames].log_softmax(-1)
+        parts = torch.split(by_clip[:, :frames], list(self.alphabets), -1)
+        return torch.cat([part.log_softmax(-1) for part in parts], -1) if len(parts) > 1 else parts[0].log_softmax(-1)
 
     @property
     def parameter_count(self) -> int:

@@ -148,6 +148,8 @@ class ScheduleConfig:
     """The model that is scored and exported is a moving average of the weights that keeps this part a step; 0: none."""
     auxiliary_weight: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Share of the second classifier's loss where the network has one."""
+    phone_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the phones' loss, the rest being that of the letters, where the recipe has phones."""
     agreement: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Weight of how far two views of each clip, masked apart, differ (CR-CTC: Yao et al., 2024); 0: one view.
 
@@ -177,6 +179,8 @@ class Recipe:
     name: str
     description: str = ""
     alphabet: tuple[str, ...] = ENGLISH.characters
+    phones: tuple[str, ...] = ()
+    """What the network writes beside letters, if it is to know how words are said; `--pronunciations` says how."""
     features: FeatureConfig = Field(default_factory=FeatureConfig)
     network: NetworkConfig = Field(default_factory=NetworkConfig)
     augment: AugmentConfig = Field(default_factory=AugmentConfig)
@@ -185,6 +189,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         Alphabet(self.alphabet)
+        if len(set(self.phones)) != len(self.phones) or not all(phone.strip() for phone in self.phones):
+            raise ValueError("phones must be a list of names, each once")
+        if self.phones and " " not in self.alphabet:
+            raise ValueError("phones are those of words: they need an alphabet with a space")
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Tokens of each of the network's alphabets: letters, and phones if there are any, each with a blank."""
+        return (len(self.alphabet) + 1, *([len(self.phones) + 2] if self.phones else []))
 
     @property
     def digest(self) -> str:

@@ -1,0 +1,131 @@
+"""How a language model's words are said: a bundle's `pronunciations.npz`, and the trie over phones that a search reads.
+
+A phone is an id: 0 is the blank, 1 ends a word, the bundle's phones follow in their order.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from auricle.decoding.lexicon import Ids, Lexicon
+from auricle.errors import BundleError
+from auricle.features import Array
+
+WORD_END = 1
+FIRST_PHONE = 2
+_MOST_ALIKE = 12  # words that are said alike; the rarest of more are left out
+
+
+@dataclass(frozen=True)
+class Pronunciations:
+    """Pronunciations of words: `words [n]` are ids of the language model, `lengths [n]` their phones.
+
+    A word may have several. `vocabulary` is a checksum of the language model's words.
+    """
+
+    words: npt.NDArray[np.uint16]
+    lengths: npt.NDArray[np.uint8]
+    phones: npt.NDArray[np.uint8]
+    vocabulary: int
+
+    @classmethod
+    def of(
+        cls, words: Sequence[str], said: Mapping[str, Sequence[Sequence[str]]], phones: Sequence[str]
+    ) -> Pronunciations:
+        """Return those that `said` has for the `words` of a language model, in `phones`; others are left out."""
+        ids = {phone: index for index, phone in enumerate(phones, start=FIRST_PHONE)}
+        rows = [
+            (number, [ids[phone] for phone in one])
+            for number, word in enumerate(words)
+            for one in said.get(word, ())
+            if one and ids.keys() >= set(one)
+        ]
+        return cls(
+            np.array([number for number, _ in rows], np.uint16),
+            np.array([len(one) for _, one in rows], np.uint8),
+            np.array([phone for _, one in rows for phone in one], np.uint8),
+            checksum(words),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a bundle's `pronunciations.npz`."""
+        content = io.BytesIO()
+        vocabulary = np.array([self.vocabulary], np.uint32)
+        np.savez(content, words=self.words, lengths=self.lengths, phones=self.phones, vocabulary=vocabulary)
+        return content.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, words: Sequence[str], phones: int, where: str) -> Pronunciations:
+        """Read those of a language model with these `words`, in so many phones. Raises BundleError, naming `where`."""
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                found = cls(arrays["words"], arrays["lengths"], arrays["phones"], int(arrays["vocabulary"][0]))
+        except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise BundleError(f"{where}: not the pronunciations of a language model: get the bundle again.") from error
+        types = [array.dtype.str for array in (found.words, found.lengths, found.phones)]
+        if found.vocabulary != checksum(words):
+            raise BundleError(f"{where}: these are the pronunciations of another language model's words.")
+        fits = types == ["<u2", "|u1", "|u1"] and len(found.words) == len(found.lengths)
+        fits = fits and int(found.lengths.sum(dtype=np.int64)) == len(found.phones) and bool((found.lengths > 0).all())
+        fits = fits and int(found.words.max(initial=0)) < len(words)
+        if not fits or ((found.phones < FIRST_PHONE) | (found.phones >= FIRST_PHONE + phones)).any():
+            raise BundleError(f"{where}: the pronunciations do not fit together: get the bundle again.")
+        return found
+
+    def first(self) -> dict[int, tuple[int, ...]]:
+        """Return the phones of each word that is said, by its id: of several ways the first, which is the commonest."""
+        words, places = np.unique(self.words, return_index=True)
+        ends = self.lengths.cumsum(dtype=np.int64)
+        return {
+            int(word): tuple(self.phones[ends[place] - self.lengths[place] : ends[place]].tolist())
+            for word, place in zip(words, places, strict=True)
+        }
+
+
+def checksum(words: Sequence[str]) -> int:
+    """Return a checksum of a vocabulary."""
+    return zlib.crc32("\n".join(words).encode())
+
+
+class SpokenLexicon(Lexicon):
+    """Words as they are said. `word_at [nodes]` is a row of `alike [rows, n]`: the words that end there, and -1."""
+
+    def __init__(self, pronunciations: Pronunciations, scores: Array, phones: int) -> None:
+        """Hold pronunciations in so many phones; a word's score is `scores` of its id."""
+        self.pronunciations = pronunciations
+        words, lengths = pronunciations.words.astype(np.int32), pronunciations.lengths.astype(np.int64)
+        tokens = np.zeros((len(words), int(lengths.max(initial=1))), np.int32)
+        inside = np.arange(tokens.shape[1]) < lengths[:, None]
+        tokens[inside] = pronunciations.phones
+        own = np.asarray(scores, np.float32)[words]
+        # Alike ones beside each other, the likeliest word first.
+        order = np.lexsort((-own, *tokens.T[::-1]))
+        words, lengths, tokens, own = words[order], lengths[order], tokens[order], own[order]
+        is_new = np.ones(len(words), bool)
+        is_new[1:] = (tokens[1:] != tokens[:-1]).any(axis=1)
+        first = np.flatnonzero(is_new)
+        row = np.cumsum(is_new) - 1
+        rank = np.arange(len(words)) - first[row]
+        kept = rank < _MOST_ALIKE
+        self.alike: Ids = np.full((len(first), int(rank[kept].max(initial=0)) + 1), -1, np.int32)
+        self.alike[row[kept], rank[kept]] = words[kept]
+        rows = np.arange(len(first), dtype=np.int32)
+        self._lay_out(tokens[first], lengths[first], rows, own[first], phones + FIRST_PHONE)
+
+    def spell(self, texts: Iterable[str], ids: Mapping[str, int]) -> list[list[int]]:
+        """Return texts in phones, without words that the language model, whose `ids` these are, does not have."""
+        first = self.pronunciations.first()
+        spelled: list[list[int]] = []
+        for text in texts:
+            row: list[int] = []
+            for said in filter(None, (first.get(ids.get(word, -1)) for word in text.split())):
+                row += [WORD_END] * bool(row) + list(said)
+            spelled.append(row)
+        return spelled

@@ -1,0 +1,129 @@
+"""A search by phones (ADR 11): words are found as they are said, and what the letters say of the texts is added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from auricle.alphabet import Alphabet
+from auricle.decoding.alignment import align
+from auricle.decoding.beam import Found, search
+from auricle.decoding.forward import log_likelihoods
+from auricle.decoding.fusion import Fusion
+from auricle.decoding.lexicon import Ids
+from auricle.decoding.ngram import NgramModel
+from auricle.decoding.pronunciations import WORD_END, SpokenLexicon
+from auricle.decoding.types import BeamOptions, Decoder, Hypothesis, Phrases
+from auricle.errors import AuricleError
+from auricle.features import Array
+
+_TEXTS = 100  # that the letters are asked about: the best of them are a third better than the first
+
+
+class SpokenFusion(Fusion):
+    """A language model whose words are spelled in phones. What no word begins with is not looked into."""
+
+    def __init__(self, model: NgramModel, lexicon: SpokenLexicon, options: BeamOptions) -> None:
+        self.model, self.options, self.lexicon, self._alike = model, options, lexicon, lexicon.alike
+        self.outlook = (options.alpha * lexicon.outlook).astype(np.float32)
+        self.outlook[lexicon.outside] = -np.inf
+        self.most = 0.0
+
+    def end_words(self, nodes: Ids, states: Ids) -> tuple[npt.NDArray[np.float64], Ids]:
+        """Return scores and states as `Fusion` does; of words that are said alike, those of the likeliest here."""
+        rows = self.lexicon.word_at[nodes]
+        scores, after = np.full(len(nodes), -np.inf), states.copy()
+        for alike in self._alike.T:
+            words = np.where(rows >= 0, alike[rows], -1)
+            here = np.flatnonzero(words >= 0)
+            if not len(here):
+                break
+            log_probs, reached = self.model.score(states[here], words[here])
+            own = self.options.alpha * log_probs.astype(np.float64) + self.options.beta
+            better = own > scores[here]
+            scores[here[better]], after[here[better]] = own[better], reached[better]
+        return scores, after
+
+
+class SpokenDecoder:
+    """Reads phones with a language model; hot words, which nobody has said how to say, it leaves to `letters`.
+
+    Texts and their times are those of the letters: `log_probs` hold both, letters first.
+    """
+
+    def __init__(
+        self,
+        alphabet: Alphabet,
+        model: NgramModel,
+        lexicon: SpokenLexicon,
+        options: BeamOptions,
+        letters: Callable[[], Decoder],
+    ) -> None:
+        phones = lexicon.step.shape[1]
+        if len(options.offsets) not in {0, phones} or len(options.pairs) not in {0, phones}:
+            raise AuricleError(f"offsets and pairs of a search by phones are for {phones} tokens.")
+        self.options = options
+        self._alphabet, self._model, self._lexicon, self._make_letters = alphabet, model, lexicon, letters
+        self._fusion = SpokenFusion(model, lexicon, options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SpokenDecoder, (self._alphabet, self._model, self._lexicon, self.options, self._make_letters)
+
+    @cached_property
+    def _letters(self) -> Decoder:
+        return self._make_letters()
+
+    def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
+        """Return up to `nbest` hypotheses for log_probs [frames, letters and phones], best first.
+
+        With hot words it is the letters' decoder that is asked, and so it is where phones make no whole word. Raises
+        AuricleError for NaN and for plus infinity.
+        """
+        if hot_words:
+            return self._letters.decode(log_probs, hot_words=hot_words)
+        if not (log_probs < np.inf).all():
+            raise AuricleError("the log-probabilities hold NaN or infinity: the acoustic model or its input is broken.")
+        letters, phones = np.split(log_probs, [self._alphabet.tokens], axis=1)
+        wide = replace(self.options, nbest=max(self.options.nbest, _TEXTS if self.options.letters else 1))
+        found = self._texts(search(phones, WORD_END, self._fusion, wide))
+        hypotheses = self._judged(letters, found)
+        return hypotheses[: self.options.nbest] or self._letters.decode(log_probs)
+
+    def _texts(self, found: Sequence[Found]) -> dict[str, float]:
+        """Return texts with their scores: of pronunciations of the same text, the best one's."""
+        texts: dict[str, float] = {}
+        for one in found:
+            if one.score > -np.inf:
+                texts.setdefault(" ".join(self._model.words[word] for word in one.words), one.score)
+        return texts
+
+    def _judged(self, letters: Array, texts: dict[str, float]) -> list[Hypothesis]:
+        tokens = {text: tuple(self._alphabet.encode(text)) for text in texts}
+        scores = np.array(list(texts.values()))
+        if self.options.letters:
+            likely = log_likelihoods(letters, list(tokens.values()))
+            fits = likely > -np.inf
+            # A text that letters rule out may be all that there is: then it stays, behind the others.
+            scores = scores + self.options.letters * np.where(fits, likely, likely[fits].min() if fits.any() else 0.0)
+        order = np.argsort(-scores, kind="stable")
+        ranked = [(text, float(scores[place])) for place, text in zip(order, np.array(list(texts))[order], strict=True)]
+        hypotheses: list[Hypothesis] = []
+        for text, score in ranked:
+            if len(hypotheses) == self.options.nbest:
+                break
+            spelled = tokens[str(text)]
+            if _frames_needed(spelled) > len(letters):
+                continue
+            path = align(letters, spelled)
+            hypotheses.append(Hypothesis(str(text), score, spelled, path.first_frames, path.last_frames))
+        return hypotheses
+
+
+def _frames_needed(tokens: Sequence[int]) -> int:
+    return len(tokens) + sum(a == b for a, b in pairwise(tokens))
