@@ -40,10 +40,10 @@ def _with_strides(stride_time: int, outputs: int, smallest: int) -> st.SearchStr
     )
 
 
-def made(config: NetworkConfig, seed: int = 0, *, mel: int = MEL, tokens: int = TOKENS) -> DeepSpeech2:
+def made(config: NetworkConfig, seed: int = 0, *, mel: int = MEL, tokens: int = TOKENS, phones: int = 0) -> DeepSpeech2:
     """A network in which nothing is zero at the start: biases and norms are random too."""
     torch.manual_seed(seed)
-    network = DeepSpeech2(config, mel, tokens).eval()
+    network = DeepSpeech2(config, mel, tokens, *([phones] if phones else [])).eval()
     for parameter in network.parameters():
         parameter.data.add_(0.05 * torch.randn_like(parameter))
     return network

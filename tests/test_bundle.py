@@ -156,7 +156,7 @@ def test_a_file_too_many_is_refused(tmp_path: Path) -> None:
     assert "files are not those" in refusal(path)
 
 
-@pytest.mark.parametrize("schema", [0, 2, None, "1", [1]])
+@pytest.mark.parametrize("schema", [0, 3, None, "1", [1]])
 def test_another_schema_is_refused_and_named(tmp_path: Path, schema: object) -> None:
     path = forged(tmp_path / "toy.auricle", lambda description: description.update(schema=schema))
     assert f"schema {schema!r}" in refusal(path)
@@ -280,3 +280,26 @@ def test_a_bundle_is_a_plain_zip(tmp_path: Path) -> None:
     assert members(written(tmp_path)).keys() == {ACOUSTIC, "lm.arpa", "bundle.json"}
     with zipfile.ZipFile(io.BytesIO((tmp_path / "toy.auricle").read_bytes())) as archive:
         assert archive.testzip() is None
+
+
+# Phones
+
+
+def test_phones_make_it_schema_2_and_read_back(tmp_path: Path) -> None:
+    back = read_bundle(written(tmp_path, bundle=replace(BUNDLE, phones=("K", "AE", "T"))))
+    assert back.phones == ("K", "AE", "T")
+    assert back.describe()["schema"] == 2
+    assert back.tokens == ENGLISH.tokens + 5
+
+
+def test_without_phones_a_bundle_is_the_one_that_it_was_before_there_were_any(tmp_path: Path) -> None:
+    description = json.loads(members(written(tmp_path))["bundle.json"])
+    assert description["schema"] == 1
+    assert "phones" not in description
+    assert BUNDLE.tokens == ENGLISH.tokens
+
+
+@pytest.mark.parametrize("phones", ["K", [1], None, {"K": 1}, 3])
+def test_phones_that_are_no_names_are_refused(tmp_path: Path, phones: object) -> None:
+    path = forged(tmp_path / "toy.auricle", lambda description: description.update(schema=2, phones=phones))
+    assert "phones are not a list of names" in refusal(path)

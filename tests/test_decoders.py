@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from said import PHONES, SAID, SHARES, heard, model_of
 
-from auricle.bundle import LANGUAGE_MODEL, embedded_bundle
+from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, embedded_bundle
 from auricle.decoders import beam_options, calibration_of, decoder_of
-from auricle.decoding import BeamDecoder
+from auricle.decoding import BeamDecoder, Pronunciations, SpokenDecoder
 from auricle.errors import AuricleError, BundleError
 from auricle.recognizer import Recognizer
 from auricle.transcript import Calibration
@@ -85,3 +86,56 @@ def test_confidences_are_calibrated_where_the_bundle_says_how() -> None:
     assert calibration_of(PLAIN) is None
     tuned = replace(PLAIN, decoder={"confidence_slope": 0.5, "confidence_offset": -1.0})
     assert calibration_of(tuned) == Calibration(0.5, -1.0)
+
+
+MODEL = model_of(SHARES)
+SAID_PLAIN = replace(
+    PLAIN,
+    phones=PHONES,
+    files={
+        **PLAIN.files,
+        LANGUAGE_MODEL: MODEL.to_bytes(),
+        PRONUNCIATIONS: Pronunciations.of(MODEL.words, SAID, PHONES).to_bytes(),
+    },
+)
+
+
+def test_a_bundle_that_says_how_words_are_said_is_searched_by_phones() -> None:
+    settings = {"lm_weight": 0.9, "letters_weight": 0.3, "beam": 20}
+    spoken = replace(SAID_PLAIN, decoder={"lm_weight": 0.4, "phones": settings})
+    decoder = decoder_of(spoken)
+    assert isinstance(decoder, SpokenDecoder)
+    assert (decoder.options.alpha, decoder.options.letters, decoder.options.beam) == (0.9, 0.3, 20)
+    log_probs = heard("wun", "W AH N")
+    assert decoder.decode(log_probs)[0].text == "one"
+    assert decoder_of(spoken, language_model=False).decode(log_probs)[0].text == "wun"
+    narrow = decoder_of(spoken, beam=7)
+    assert isinstance(narrow, SpokenDecoder)
+    assert narrow.options.beam == 7
+    assert isinstance(narrow._letters, BeamDecoder)
+    assert (narrow._letters.options.beam, narrow._letters.options.alpha) == (7, 0.4)
+
+
+def test_without_pronunciations_or_phones_the_letters_are_searched() -> None:
+    files = {name: content for name, content in SAID_PLAIN.files.items() if name != PRONUNCIATIONS}
+    for plain in (replace(SAID_PLAIN, files=files), replace(SAID_PLAIN, phones=())):
+        assert isinstance(decoder_of(plain), BeamDecoder)
+
+
+@pytest.mark.parametrize(
+    ("phones", "message"),
+    [
+        (3, "the decoder's phones are not settings"),
+        ({"beam": "wide"}, "the decoder's beam is 'wide', not a number"),
+        ({"token_offsets": [0.0] * 29}, "token_offsets is not a number for each of 12 tokens"),
+        ({"token_pairs": [[0.0]]}, "token_pairs is not a number for each pair of 12 tokens"),
+    ],
+)
+def test_damaged_settings_of_phones_are_named(phones: object, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        decoder_of(replace(SAID_PLAIN, decoder={"phones": phones}))
+
+
+def test_damaged_pronunciations_are_named() -> None:
+    with pytest.raises(BundleError, match=r"english: pronunciations\.npz"):
+        decoder_of(replace(SAID_PLAIN, files={**SAID_PLAIN.files, PRONUNCIATIONS: b"PK damaged"}))

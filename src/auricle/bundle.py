@@ -26,6 +26,7 @@ from auricle.features import FeatureConfig, Normalization
 
 SCHEMA = 1
 SCHEMA_WITH_PHONES = 2  # what read schema 1 would take the phones for letters
+_SCHEMAS = (SCHEMA, SCHEMA_WITH_PHONES)  # no set: a file may say anything, lists too
 ACOUSTIC = "acoustic.onnx"
 LANGUAGE_MODEL = "lm.npz"  # what `auricle lm add` puts in
 PRONUNCIATIONS = "pronunciations.npz"  # how the language model's words are said
@@ -177,7 +178,7 @@ def _contents(path: Path) -> dict[str, bytes]:
 
 
 def _bundle(description: Any, contents: dict[str, bytes], path: Path) -> Bundle:
-    if not isinstance(description, dict) or description.get("schema") not in {SCHEMA, SCHEMA_WITH_PHONES}:
+    if not isinstance(description, dict) or description.get("schema") not in _SCHEMAS:
         schema = description.get("schema") if isinstance(description, dict) else None
         raise BundleError(
             f"{path}: bundle schema {schema!r} is not known to this auricle "

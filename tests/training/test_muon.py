@@ -39,7 +39,7 @@ def test_a_matrix_of_zeros_makes_no_step() -> None:
 def network() -> DeepSpeech2:
     torch.manual_seed(0)
     recipe = read_recipe(TINY)
-    return DeepSpeech2(recipe.network, mel=recipe.features.mel, tokens=29)
+    return DeepSpeech2(recipe.network, recipe.features.mel, 29)
 
 
 def loss_of(net: DeepSpeech2) -> torch.Tensor:

@@ -46,7 +46,7 @@ def random(length: int) -> Tensor:
 
 def test_the_reference_sizes_have_the_course_projects_parameters() -> None:
     with torch.device("meta"):
-        assert DeepSpeech2(NetworkConfig(), mel=128, tokens=29).parameter_count == 23_705_373
+        assert DeepSpeech2(NetworkConfig(), 128, 29).parameter_count == 23_705_373
 
 
 @settings(max_examples=40, deadline=None)

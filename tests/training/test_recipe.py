@@ -71,6 +71,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(values: dict[str, 
         ("schedule", "batch_seconds", float("inf")),
         ("schedule", "warmup", 1.0),
         ("schedule", "seed", -1),
+        ("schedule", "phone_weight", 1.5),
         ("features", "mel", "eighty"),
     ],
 )
@@ -87,6 +88,9 @@ def test_a_value_out_of_its_range_is_named_with_what_it_says(section: str, key: 
         ({"network": {"kernel_time": 4}}, "network: kernel_time and kernel_mel must be odd"),
         ({"alphabet": ["a", "a"]}, "each of its characters once"),
         ({"alphabet": ["ab"]}, "single characters"),
+        ({"phones": ["K", "K"]}, "a list of names, each once"),
+        ({"phones": ["K", " "]}, "a list of names, each once"),
+        ({"phones": ["K"], "alphabet": ["a"]}, "need an alphabet with a space"),
         ({"network": 3}, "network: "),
     ],
 )
@@ -111,7 +115,7 @@ def test_a_recipe_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 OTHERS = {
     "stride_time": 4, "stride_mel": 3, "outputs": 2, "gru_norm": "none", "anneal": "cosine", "alphabet": ("a", "b"),
-    "optimizer": "muon",
+    "optimizer": "muon", "phones": ("K",),
     "kernel_time": 5, "kernel_mel": 5, "f_max": 7000.0, "fft": 1024, "window": 420, "hop": 200, "sample_rate": 22_050,
 }  # fmt: skip
 
@@ -131,7 +135,7 @@ FIELDS = [
     for section in fields(Recipe)
     if is_dataclass(getattr(make_recipe({"name": "x"}, "x"), section.name))
     for field in fields(getattr(make_recipe({"name": "x"}, "x"), section.name))
-] + [("", field.name) for field in fields(Recipe) if field.name in {"name", "description", "alphabet"}]
+] + [("", field.name) for field in fields(Recipe) if field.name in {"name", "description", "alphabet", "phones"}]
 
 
 @pytest.mark.parametrize(("section", "field"), FIELDS)
@@ -150,3 +154,11 @@ def test_the_digest_is_the_same_in_every_run() -> None:
     recipe = make_recipe({"name": "x"}, "x")
     assert recipe.digest == make_recipe(recipe.to_dict(), "y").digest
     assert len(recipe.digest) == 8
+
+
+def test_a_recipe_may_have_phones(tmp_path: Path) -> None:
+    (tmp_path / "said.toml").write_text('phones = ["K", "AE", "T"]\n')
+    recipe = read_recipe(tmp_path / "said.toml")
+    assert recipe.phones == ("K", "AE", "T")
+    assert recipe.outputs == (len(recipe.alphabet) + 1, 5)
+    assert make_recipe({"name": "x"}, "x").outputs == (len(recipe.alphabet) + 1,)

@@ -136,6 +136,7 @@ class _Beams:
     state: Ids
     ended: Scores
     ended_state: Ids
+    ended_word: Ids
     total: Scores = field(init=False)
 
     def __post_init__(self) -> None:
@@ -180,6 +181,7 @@ class _Search:
             state=state[None],
             ended=np.full(1, np.nan),
             ended_state=state[None],
+            ended_word=np.zeros(1, np.int32),
         )
         # Every text ever kept: the entry of the text without its last token, and that token. Entry 0 is the empty text.
         self._came_from: list[Places] = [np.zeros(1, np.intp)]
@@ -284,10 +286,10 @@ class _Search:
         rows = np.flatnonzero(wanted)
         if not len(rows):
             return
-        scores, states = fusion.end_words(beams.node[rows], beams.state[rows])
+        scores, words, states = fusion.end_words(beams.node[rows], beams.state[rows])
         # No word has no letters: two spaces in a row, or one at the beginning, are not text.
         beams.ended[rows] = np.where(beams.node[rows] == ROOT, -np.inf, scores)
-        beams.ended_state[rows] = states
+        beams.ended_state[rows], beams.ended_word[rows] = states, words
 
     def _best(self, scores: Scores) -> Places:
         width = self._options.beam
@@ -314,8 +316,9 @@ class _Search:
         parent[grown] = key[grown]
         key[grown] = key[grown] * _FACTOR + more.token[new].astype(np.uint64)
         ended, ended_state, state = beams.ended[source], beams.ended_state[source], beams.state[source]
+        ended_word = beams.ended_word[source]
         if self._fusion:
-            self._came_as.append(ended_state[len(stay) :, 0].astype(np.intp))
+            self._came_as.append(ended_word[len(stay) :].astype(np.intp))
         extra, node, hot = beams.extra[source], beams.node[source], beams.hot[source]
         extra[grown] += more.gain[new]
         if more.node is not None:
@@ -338,6 +341,7 @@ class _Search:
             state=state,
             ended=ended,
             ended_state=ended_state,
+            ended_word=ended_word,
         )
 
     def finish(self, space: int, count: int) -> list[Found]:
@@ -354,7 +358,7 @@ class _Search:
         results: list[Found] = []
         for row in np.argsort(-scores, kind="stable")[:count]:
             tokens: list[int] = []
-            words = [int(beams.ended_state[row, 0])] if fusion and beams.node[row] != ROOT else []
+            words = [int(beams.ended_word[row])] if fusion and beams.node[row] != ROOT else []
             entry = int(beams.history[row])
             while entry:
                 tokens.append(int(came_with[entry]))

@@ -26,12 +26,12 @@ class Fusion:
         best = self.outlook[self.lexicon.outside] if options.alpha >= 0 else self.outlook.max()
         self.most = max(0.0, float(best - worst))
 
-    def end_words(self, nodes: Ids, states: Ids) -> tuple[npt.NDArray[np.float64], Ids]:
-        """Return the scores of words that end at trie nodes [n] after states [n, order - 1], and the states then."""
+    def end_words(self, nodes: Ids, states: Ids) -> tuple[npt.NDArray[np.float64], Ids, Ids]:
+        """Return scores and ids of words that end at trie nodes [n] after states [n, order - 1], and states then."""
         words = np.maximum(self.lexicon.word_at[nodes], 0)
         log_probs, states = self.model.score(states, words)
         scores = self.options.alpha * log_probs.astype(np.float64) + self.options.beta
-        return np.where(words > 0, scores, scores + self.options.unknown), states
+        return np.where(words > 0, scores, scores + self.options.unknown), words, states
 
     def amends(self, phrase: str) -> list[float]:
         """Return what makes up for the words that the model does not know, after 0 to n characters of a phrase.

@@ -35,20 +35,23 @@ class SpokenFusion(Fusion):
         self.outlook[lexicon.outside] = -np.inf
         self.most = 0.0
 
-    def end_words(self, nodes: Ids, states: Ids) -> tuple[npt.NDArray[np.float64], Ids]:
-        """Return scores and states as `Fusion` does; of words that are said alike, those of the likeliest here."""
+    def end_words(self, nodes: Ids, states: Ids) -> tuple[npt.NDArray[np.float64], Ids, Ids]:
+        """Return what `Fusion` returns; of words that are said alike, it is that of the likeliest here."""
         rows = self.lexicon.word_at[nodes]
         scores, after = np.full(len(nodes), -np.inf), states.copy()
+        best = np.zeros(len(nodes), np.int32)
         for alike in self._alike.T:
-            words = np.where(rows >= 0, alike[rows], -1)
-            here = np.flatnonzero(words >= 0)
+            here = np.flatnonzero(rows >= 0)
+            here = here[alike[rows[here]] >= 0]
             if not len(here):
                 break
-            log_probs, reached = self.model.score(states[here], words[here])
+            words = alike[rows[here]]
+            log_probs, reached = self.model.score(states[here], words)
             own = self.options.alpha * log_probs.astype(np.float64) + self.options.beta
             better = own > scores[here]
             scores[here[better]], after[here[better]] = own[better], reached[better]
-        return scores, after
+            best[here[better]] = words[better]
+        return scores, best, after
 
 
 class SpokenDecoder:

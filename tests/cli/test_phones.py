@@ -1,0 +1,146 @@
+"""Phones from training to transcripts: the toy recipe learns letters and phones, and is searched by both."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, read_bundle
+
+from .conftest import Run
+
+ROOT = Path(__file__).parents[2]
+PHONES = (
+    "AA", "AE", "AH", "AO", "AW", "AX", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "HH",
+    "IH", "IY", "JH", "K", "L", "M", "N", "NG", "OW", "P", "R", "S", "SH", "T", "UH", "UW",
+    "V", "W", "Y", "Z", "ZH", "TH", "OY", "G",
+)  # fmt: skip
+# The clips' 48 words without an accent of their own: letters stand for sounds.
+SOUNDS = dict(zip("abcdefghijklmnopqrstuvwxyz", (
+    "AE", "B", "K", "D", "EH", "F", "G", "HH", "IH", "JH", "K", "L", "M", "N", "AO", "P", "K", "R", "S", "T", "AH",
+    "V", "W", "S", "Y", "Z",
+), strict=True))  # fmt: skip
+pytest.importorskip("torch")
+
+
+def dictionary(path: Path, manifest: Path) -> Path:
+    import json
+
+    texts = [json.loads(line)["text"] for line in manifest.read_text().splitlines()]
+    words = sorted({word for text in texts for word in text.split()})
+    path.write_text("".join(f"{word}  {' '.join(SOUNDS[letter] for letter in word)}\n" for word in words))
+    return path
+
+
+def recipe(path: Path, epochs: int) -> Path:
+    text = (ROOT / "recipes" / "tiny.toml").read_text()
+    phones = f"phones = {list(PHONES)}\n".replace("'", '"')
+    text = text.replace("[features]", f"{phones}\n[features]", 1).replace("epochs = 40", f"epochs = {epochs}")
+    path.write_text(text.replace("score_every = 10", f"score_every = {epochs}"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Path:
+    """The folder of a short run with phones, with the dictionary that it was given."""
+    folder = tmp_path_factory.mktemp("said")
+    manifest = clips / "clips.jsonl"
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "auricle",
+        "train",
+        recipe(folder / "said.toml", 40),
+        "--train",
+        manifest,
+    ]
+    options: list[str | Path] = ["--dev", manifest, "--pronunciations", dictionary(folder / "words.dict", manifest)]
+    places: list[str | Path] = ["--runs", folder, "--cache", folder / "cache"]
+    done = subprocess.run(
+        [*command, *options, *places], check=False, capture_output=True, text=True, timeout=300, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def lm(auricle: Run, clips: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "lm.npz"
+    assert auricle("lm", "build", clips / "clips.jsonl", "--output", path, "--order", "3", "--prune", "0 0 0").code == 0
+    return path
+
+
+def test_a_run_with_phones_ends_as_a_bundle_with_phones(folder: Path) -> None:
+    bundle = read_bundle(folder / "said" / "best.auricle")
+    assert bundle.phones == tuple(PHONES)
+    assert bundle.card["pronunciations"] == "words.dict"
+    assert (folder / "said" / "report.html").exists()
+
+
+def test_a_bundle_with_phones_is_given_pronunciations_tuned_and_used(
+    auricle: Run, folder: Path, lm: Path, clips: Path, tmp_path: Path
+) -> None:
+    best, added, tuned = folder / "said" / "best.auricle", tmp_path / "added.auricle", tmp_path / "tuned.auricle"
+    manifest = clips / "clips.jsonl"
+    result = auricle("lm", "add", best, lm, "--output", added, "--pronunciations", folder / "words.dict")
+    assert (result.code, result.err) == (0, "")
+    assert "pronunciations: 48 of 48 words" in result.out
+    assert {LANGUAGE_MODEL, PRONUNCIATIONS} <= read_bundle(added).files.keys()
+
+    options = ("--limit", 2, "--processes", 2, "--beam", 8, "--trained-on", manifest)
+    result = auricle("lm", "tune", added, "-m", manifest, "--output", tuned, *options)
+    assert result.code == 0, result.err
+    assert "by phones: " in result.out
+    bundle = read_bundle(tuned)
+    phones = bundle.decoder["phones"]
+    width = bundle.tokens - bundle.alphabet.tokens
+    assert (len(phones["token_offsets"]), len(phones["token_pairs"]), phones["beam"]) == (width, width, 8)
+    assert phones["letters_weight"] >= 0
+    assert len(bundle.decoder["token_offsets"]) == bundle.alphabet.tokens
+
+    for choice in ([], ["--no-lm"], ["--hot-word", "selfish"]):
+        result = auricle("transcribe", clips / "austen-0890.flac", "--model", tuned, *choice)
+        assert result.code == 0, result.err
+        assert result.out.strip()
+    measured = auricle("evaluate", "-m", manifest, "--model", tuned)
+    assert float(measured.out.split("WER")[1].split("%")[0]) < 50
+
+    # Those of another model's words are of no use.
+    other = auricle("lm", "add", tuned, lm, "--output", tmp_path / "other.auricle")
+    assert other.code == 0
+    assert PRONUNCIATIONS not in read_bundle(tmp_path / "other.auricle").files
+    assert auricle("transcribe", clips / "austen-0880.flac", "--model", tmp_path / "other.auricle").code == 0
+
+
+def test_a_dictionary_of_other_words_or_phones_is_refused(auricle: Run, folder: Path, lm: Path, tmp_path: Path) -> None:
+    for number, words in enumerate(("zoo  Z UW\n", "he  h i\n")):
+        given = tmp_path / f"{number}.dict"
+        given.write_text(words)
+        output = tmp_path / "x.auricle"
+        result = auricle(
+            "lm", "add", folder / "said" / "best.auricle", lm, "--output", output, "--pronunciations", given
+        )
+        assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+        assert f"{given}: says none of the language model's words" in result.err
+        assert not output.exists()
+
+
+def test_a_model_without_phones_has_no_use_for_pronunciations(
+    auricle: Run, lm: Path, toy_bundle: Path, clips: Path, tmp_path: Path
+) -> None:
+    words = dictionary(tmp_path / "words.dict", clips / "clips.jsonl")
+    result = auricle("lm", "add", toy_bundle, lm, "--output", tmp_path / "x.auricle", "--pronunciations", words)
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert "the model knows no phones" in result.err
+
+
+def test_training_with_phones_asks_how_words_are_said(auricle: Run, clips: Path, tmp_path: Path) -> None:
+    toml = recipe(tmp_path / "said.toml", 1)
+    result = auricle("train", toml, "--train", clips / "clips.jsonl", "--runs", tmp_path, "--cache", tmp_path / "cache")
+    assert result.code == 2
+    said = " ".join(result.err.replace("│", " ").split())
+    assert "has phones, so say how words are said: make a dictionary with `auricle lm pronounce`" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["said.toml"]

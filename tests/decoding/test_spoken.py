@@ -1,0 +1,282 @@
+"""The search by phones: what is said decides which words, the model which of those said alike, letters the rest."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import pickle
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from lattices import lattices
+from said import PHONES, SAID, SHARES, heard, lexicon_of, model_of
+from test_beam import enumerated
+
+from auricle.alphabet import ENGLISH, Alphabet
+from auricle.decoding import (
+    BeamDecoder,
+    BeamOptions,
+    Decoder,
+    Hypothesis,
+    NgramModel,
+    Phrases,
+    Pronunciations,
+    SpokenDecoder,
+    SpokenLexicon,
+    align,
+)
+from auricle.decoding.forward import log_likelihoods
+from auricle.errors import AuricleError
+from auricle.features import Array
+
+PAIRS = {("go", "to"): 0.9, ("one", "two"): 0.6, ("two", "too"): 0.8}
+MODEL = model_of(SHARES, PAIRS)
+OPTIONS = BeamOptions(alpha=1.0, beta=1.0)
+
+
+class Letters:
+    """Stands in for the letters' decoder, and says so."""
+
+    def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
+        return [Hypothesis("letters", float(len(hot_words)), (), (), ())]
+
+
+def decoder(options: BeamOptions = OPTIONS, model: NgramModel = MODEL) -> SpokenDecoder:
+    return SpokenDecoder(ENGLISH, model, lexicon_of(model), options, Letters)
+
+
+def texts(found: list[Hypothesis]) -> list[str]:
+    return [one.text for one in found]
+
+
+def test_words_are_found_as_they_are_said_however_they_are_spelled() -> None:
+    log_probs = heard("wun goe", "W AH N | G OW")
+    assert BeamDecoder(ENGLISH).decode(log_probs)[0].text == "wun goe"
+    assert texts(decoder().decode(log_probs)) == ["one go"]
+
+
+@pytest.mark.parametrize(
+    ("phones", "text"),
+    [
+        ("T UW", "to"),
+        ("G OW | T UW", "go to"),
+        ("W AH N | T UW", "one two"),
+        ("W AH N | T UW | T UW", "one two too"),
+        ("G OW | T AH", "go to"),
+    ],
+)
+def test_of_words_said_alike_the_model_takes_that_which_fits_what_came_before(phones: str, text: str) -> None:
+    assert texts(decoder().decode(heard("", phones))) == [text]
+
+
+def test_letters_decide_where_phones_cannot() -> None:
+    log_probs = heard("den", "T EH N", sure=0.97)
+    first = ENGLISH.tokens + 2
+    t, d = first + PHONES.index("T"), first + PHONES.index("D")
+    log_probs[0, [t, d]] = math.log(0.48)
+    assert texts(decoder().decode(log_probs)) == ["ten"]
+    by_letters = decoder(replace(OPTIONS, letters=0.5)).decode(log_probs)
+    assert texts(by_letters) == ["den"]
+    log_probs[:, : ENGLISH.tokens] = heard("ten", "T EH N")[:, : ENGLISH.tokens]
+    assert texts(decoder(replace(OPTIONS, letters=0.5)).decode(log_probs)) == ["ten"]
+
+
+def test_what_letters_say_is_added_with_its_weight() -> None:
+    log_probs = heard("go", "G OW")
+    plain = decoder().decode(log_probs)[0]
+    weighed = decoder(replace(OPTIONS, letters=0.3)).decode(log_probs)[0]
+    said = log_likelihoods(log_probs[:, : ENGLISH.tokens], [ENGLISH.encode("go")])[0]
+    assert weighed.score == pytest.approx(plain.score + 0.3 * said)
+
+
+def test_a_text_that_letters_rule_out_stays_where_there_is_no_other() -> None:
+    log_probs = heard("", "T EH N", sure=0.999)
+    log_probs[:, 1 : ENGLISH.tokens] = -np.inf
+    assert texts(decoder(replace(OPTIONS, letters=0.01)).decode(log_probs))[0] in {"", "ten"}
+
+
+def test_its_frames_are_those_of_the_letters() -> None:
+    log_probs = heard("go to", "G OW | T UW")
+    best = decoder().decode(log_probs)[0]
+    path = align(log_probs[:, : ENGLISH.tokens], ENGLISH.encode("go to"))
+    assert best.tokens == tuple(ENGLISH.encode("go to"))
+    assert (best.first_frames, best.last_frames) == (path.first_frames, path.last_frames)
+    assert best.first_frames == (0, 2, 4, 6, 8)
+
+
+def test_silence_and_nothing_are_an_empty_text() -> None:
+    for log_probs in (heard("", "T")[1:].repeat(9, axis=0), heard("", "T")[:0]):
+        for options in (OPTIONS, replace(OPTIONS, letters=0.3)):
+            (best,) = decoder(options).decode(log_probs)
+            assert (best.text, best.tokens, best.first_frames) == ("", (), ())
+
+
+def test_a_text_with_more_letters_than_frames_is_passed_over() -> None:
+    model = model_of({"through": 0.5, "two": 0.1})
+    lexicon = lexicon_of(model, {"through": [("T", "UW")], "two": [("T", "UW"), ("T", "W")]})
+    log_probs = heard("", "T UW")
+    assert len(log_probs) == 4
+    log_probs[2, ENGLISH.tokens + 2 + PHONES.index("W")] = math.log(0.05)
+    found = SpokenDecoder(ENGLISH, model, lexicon, replace(OPTIONS, letters=0.2), Letters).decode(log_probs)
+    assert "through" not in texts(found)
+    assert texts(found) == ["two"]
+
+
+def test_hot_words_are_the_letters_decoders_affair() -> None:
+    (best,) = decoder().decode(heard("go", "G OW"), hot_words=["go", "gone"])
+    assert (best.text, best.score) == ("letters", 2.0)
+
+
+def test_the_letters_decoder_is_made_when_it_is_wanted_and_once() -> None:
+    made: list[int] = []
+
+    def letters() -> Decoder:
+        made.append(1)
+        return Letters()
+
+    spoken = SpokenDecoder(ENGLISH, MODEL, lexicon_of(MODEL), OPTIONS, letters)
+    spoken.decode(heard("go", "G OW"))
+    assert not made
+    for _ in range(2):
+        spoken.decode(heard("go", "G OW"), hot_words=["go"])
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("column", [3, ENGLISH.tokens + 3])
+def test_what_is_no_probability_is_refused(value: float, column: int) -> None:
+    log_probs = heard("go", "G OW")
+    log_probs[0, column] = value
+    with pytest.raises(AuricleError, match="hold NaN or infinity"):
+        decoder().decode(log_probs)
+
+
+def test_several_texts_are_each_there_once_and_best_first() -> None:
+    log_probs = heard("ten to", "T EH N | T UW", sure=0.5)
+    for letters in (0.0, 0.2):
+        found = decoder(replace(OPTIONS, nbest=5, letters=letters, beam_threshold=40.0)).decode(log_probs)
+        scores = [one.score for one in found]
+        assert 1 < len(set(texts(found))) == len(found) <= 5
+        assert scores == sorted(scores, reverse=True)
+        assert (
+            texts(decoder(replace(OPTIONS, letters=letters, beam_threshold=40.0)).decode(log_probs)) == texts(found)[:1]
+        )
+
+
+def test_offsets_and_pairs_are_those_of_phones() -> None:
+    tokens = len(PHONES) + 2
+    offsets = [0.0] * tokens
+    offsets[2 + PHONES.index("T")] = -8.0
+    log_probs = heard("ten", "T EH N")
+    assert texts(decoder(replace(OPTIONS, offsets=tuple(offsets))).decode(log_probs)) == ["den"]
+    pairs = np.zeros((tokens, tokens))
+    pairs[0, 2 + PHONES.index("T")] = -20.0
+    weighed = replace(OPTIONS, pairs=tuple(map(tuple, pairs.tolist())))
+    assert texts(decoder(weighed).decode(log_probs)) == ["den"]
+    for wrong in ({"offsets": (0.0,) * ENGLISH.tokens}, {"pairs": ((0.0,) * ENGLISH.tokens,) * ENGLISH.tokens}):
+        with pytest.raises(AuricleError, match=f"offsets and pairs of a search by phones are for {tokens} tokens"):
+            decoder(replace(OPTIONS, **wrong))
+
+
+def test_a_decoder_can_be_sent_to_another_process() -> None:
+    letters = partial(BeamDecoder, ENGLISH, MODEL, BeamOptions(beam=8))
+    spoken = SpokenDecoder(ENGLISH, MODEL, lexicon_of(MODEL), replace(OPTIONS, letters=0.1), letters)
+    again = pickle.loads(pickle.dumps(spoken))
+    log_probs = heard("wun too", "W AH N | T UW", sure=0.6)
+    assert again.options == spoken.options
+    assert again.decode(log_probs) == spoken.decode(log_probs)
+    assert again.decode(log_probs, hot_words=["won"]) == spoken.decode(log_probs, hot_words=["won"])
+
+
+# Small enough to enumerate
+
+AB = Alphabet(("a", "b", " "))
+P = ("X", "Y")
+WORDS = {"a": 0.3, "b": 0.1, "ab": 0.2, "ba": 0.05}
+WAYS = {"a": (("X",),), "b": (("Y",), ("X", "Y")), "ab": (("X", "Y"),), "ba": (("Y", "X"),)}
+SMALL = model_of(WORDS)
+WIDE = BeamOptions(beam=2000, beam_threshold=math.inf, token_threshold=math.inf, nbest=2000)
+
+
+def likeliest(phones: tuple[int, ...]) -> str | None:
+    """The likeliest text that is said with these phones, 1 after a word; without one, None."""
+    words: list[str] = []
+    for ended, group in itertools.groupby(phones, key=lambda phone: phone == 1):
+        row = tuple(group)
+        if ended:
+            if len(row) > 1 or not words:
+                return None
+            continue
+        alike = [word for word, ways in WAYS.items() if tuple(P[phone - 2] for phone in row) in ways]
+        if not alike:
+            return None
+        words.append(max(alike, key=lambda word: WORDS[word]))
+    return " ".join(words)
+
+
+@given(lattices(), st.floats(0.1, 2), st.floats(-2, 2))
+def test_a_wide_search_finds_every_text_with_its_exact_score(phones: np.ndarray, alpha: float, beta: float) -> None:
+    expected: dict[str, float] = {}
+    for tokens, probability in enumerated(phones).items():
+        text = likeliest(tokens)
+        if text is not None and probability > 0:
+            words = text.split()
+            score = math.log(probability) + sum(beta + alpha * math.log(WORDS[word]) for word in words)
+            expected[text] = max(score, expected.get(text, -math.inf))
+    # As many frames of letters as any text may need.
+    expected = {text: score for text, score in expected.items() if needed(text) <= len(phones)}
+    letters = np.full((len(phones), AB.tokens), math.log(1 / AB.tokens), np.float32)
+    spoken = SpokenDecoder(AB, SMALL, lexicon_of(SMALL, WAYS, P), replace(WIDE, alpha=alpha, beta=beta), Letters)
+    found = {one.text: one.score for one in spoken.decode(np.concatenate((letters, phones), axis=1))}
+    assert found.keys() == expected.keys()
+    for text, score in found.items():
+        assert score == pytest.approx(expected[text], abs=1e-3)
+
+
+def needed(text: str) -> int:
+    return len(text) + sum(one == two for one, two in itertools.pairwise(text))
+
+
+ANY = arrays(
+    np.float32,
+    st.tuples(st.integers(0, 10), st.just(AB.tokens + len(P) + 2)),
+    elements=st.one_of(st.floats(-(2.0**99), 50, width=32), st.just(-math.inf)),
+)
+
+
+@given(ANY, st.integers(1, 5), st.integers(1, 5), st.sampled_from([0.0, 0.3]))
+def test_no_matrix_crashes_it_and_it_writes_no_word_that_the_model_has_not(
+    log_probs: np.ndarray, beam: int, nbest: int, letters: float
+) -> None:
+    options = BeamOptions(beam=beam, nbest=nbest, letters=letters)
+    found = SpokenDecoder(AB, SMALL, lexicon_of(SMALL, WAYS, P), options, Letters).decode(log_probs)
+    assert 1 <= len(found) <= nbest
+    if texts(found) != ["letters"]:  # whom it asks where it finds no word
+        assert {word for text in texts(found) for word in text.split(" ")} <= {"", *WORDS}
+    for one in found:
+        assert len(one.tokens) == len(one.first_frames) == len(one.last_frames)
+
+
+def test_where_phones_make_no_whole_word_the_letters_are_read() -> None:
+    log_probs = heard("wun", "W AH N", sure=1 - 1e-9)[:3]  # it breaks off before the N, and nothing else is likely
+    assert texts(decoder().decode(log_probs)) == ["letters"]
+
+
+def test_with_no_word_that_is_said_only_nothing_is_found() -> None:
+    nothing = Pronunciations.of(MODEL.words, {}, PHONES)
+    lexicon = SpokenLexicon(nothing, MODEL.unigrams, len(PHONES))
+    found = SpokenDecoder(ENGLISH, MODEL, lexicon, OPTIONS, Letters).decode(heard("go", "G OW"))
+    assert texts(found) in (["letters"], [""])
+
+
+@pytest.mark.parametrize("word", sorted(SAID))
+def test_a_model_of_single_words_can_be_searched_by_phones(word: str) -> None:
+    whole = model_of(SHARES).trie
+    model = NgramModel(replace(whole, levels=whole.levels[:1]))
+    likely = {"two": "to", "too": "to", "won": "one"}.get(word, word)
+    assert texts(decoder(model=model).decode(heard(word, " ".join(SAID[word][0])))) == [likely]
