@@ -53,7 +53,8 @@ def test_what_makes_room_for_a_language_model_is_left_out_without_one() -> None:
     offsets = [0.5, *[-0.25] * (BUNDLE.alphabet.tokens - 1)]
     pairs = [offsets] * BUNDLE.alphabet.tokens
     changed = {"acoustic_weight": 0.7, "token_offsets": offsets, "token_pairs": pairs}
-    tuned = replace(BUNDLE, decoder={**BUNDLE.decoder, **changed})
+    by_letters = {name: content for name, content in BUNDLE.files.items() if name != PRONUNCIATIONS}
+    tuned = replace(BUNDLE, files=by_letters, decoder={**BUNDLE.decoder, **changed})
     with_model, without = decoder_of(tuned), decoder_of(tuned, language_model=False, beam=8)
     assert isinstance(with_model, BeamDecoder)
     assert isinstance(without, BeamDecoder)

@@ -127,9 +127,15 @@ def test_a_text_with_more_letters_than_frames_is_passed_over() -> None:
     assert texts(found) == ["two"]
 
 
-def test_hot_words_are_the_letters_decoders_affair() -> None:
-    (best,) = decoder().decode(heard("go", "G OW"), hot_words=["go", "gone"])
+def test_where_the_letters_find_a_hot_word_their_text_is_taken() -> None:
+    (best,) = decoder().decode(heard("go", "G OW"), hot_words=["go", "Letters"])
     assert (best.text, best.score) == ("letters", 2.0)
+
+
+@pytest.mark.parametrize("phrase", ["gone", "letter", "letters go"])
+def test_hot_words_that_are_not_found_change_nothing(phrase: str) -> None:
+    log_probs = heard("go", "G OW")
+    assert decoder().decode(log_probs, hot_words=[phrase]) == decoder().decode(log_probs)
 
 
 def test_the_letters_decoder_is_made_when_it_is_wanted_and_once() -> None:

@@ -55,7 +55,7 @@ class SpokenFusion(Fusion):
 
 
 class SpokenDecoder:
-    """Reads phones with a language model; hot words, which nobody has said how to say, it leaves to `letters`.
+    """Reads phones with a language model, and hot words, which nobody has said how to say, as the decoder of `letters`.
 
     Texts and their times are those of the letters: `log_probs` hold both, letters first.
     """
@@ -85,11 +85,14 @@ class SpokenDecoder:
     def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
         """Return up to `nbest` hypotheses for log_probs [frames, letters and phones], best first.
 
-        With hot words it is the letters' decoder that is asked, and so it is where phones make no whole word. Raises
-        AuricleError for NaN and for plus infinity.
+        With hot words the letters are searched as well: theirs are the hypotheses where the best of them has a hot
+        word. So they are where phones make no whole word. Raises AuricleError for NaN and for plus infinity.
         """
         if hot_words:
-            return self._letters.decode(log_probs, hot_words=hot_words)
+            spelled = self._letters.decode(log_probs, hot_words=hot_words)
+            phrases = map(self._alphabet.normalise, hot_words)
+            if any(f" {phrase} " in f" {spelled[0].text} " for phrase in phrases):
+                return spelled
         if not (log_probs < np.inf).all():
             raise AuricleError("the log-probabilities hold NaN or infinity: the acoustic model or its input is broken.")
         letters, phones = np.split(log_probs, [self._alphabet.tokens], axis=1)
