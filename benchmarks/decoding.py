@@ -139,8 +139,8 @@ def main() -> None:
     measure("beam, no language model", lambda x: plain.decode(x)[0].text, clips, seconds)
     fused = BeamDecoder(bundle.alphabet, model, options)
     without = measure("beam, language model", lambda x: fused.decode(x)[0].text, clips, seconds)
+    spoken = decoder_of(bundle, beam=arguments.beam)
     if PRONUNCIATIONS in bundle.files:
-        spoken = decoder_of(bundle, beam=arguments.beam)
         measure("beam by phones, language model", lambda x: spoken.decode(x)[0].text, clips, seconds)
 
     said = {word for _, text in clips for word in text.split()}
@@ -164,6 +164,15 @@ def main() -> None:
         seconds,
     )
     print(f"rare words found: {recall(rare, without, clips)} without, {recall(rare, texts, clips)} as hot words")
+    if PRONUNCIATIONS in bundle.files:
+        for name, words in ("1,000 hot words unsaid", never), (f"{len(hot)} rare words hot", hot):
+            texts = measure(
+                f"by phones, {name}",
+                lambda x, words=words: spoken.decode(x, hot_words=words)[0].text,  # type: ignore[misc]
+                clips,
+                seconds,
+            )
+        print(f"rare words found by phones and letters: {recall(rare, texts, clips)} as hot words")
     if arguments.arpa:
         measure(
             "flashlight-text with KenLM, the same weights",

@@ -74,7 +74,7 @@ def draw(curves: Sequence[str], picture: Path) -> None:
 
     from auricle.training.page import read_rows
 
-    figure = Figure(figsize=(9, 4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(9, 4.6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2)
     for curve in curves:
@@ -88,7 +88,8 @@ def draw(curves: Sequence[str], picture: Path) -> None:
         axis.set_xlabel("hours of audio seen, repeats included")
         axis.set_ylabel(f"dev {label} (200 clips, greedy)")
         axis.grid(alpha=0.3)
-        axis.legend()
+    # Below the axes: inside, it hides what the first runs did.
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(picture)
 
 
