@@ -46,7 +46,9 @@ def clips_of(recognizer: Recognizer, manifests: Sequence[Path], limit: int | Non
         waveform = audio.read(
             utterance.audio_filepath, rate=16_000, offset=utterance.offset, duration=utterance.duration
         )
-        clips.append((recognizer.log_probs(waveform), recognizer.bundle.alphabet.normalise(utterance.text or "")))
+        clips.append(
+            (recognizer.log_probs(waveform, phones=True), recognizer.bundle.alphabet.normalise(utterance.text or ""))
+        )
     return clips
 
 

@@ -204,12 +204,13 @@ class Recognizer:
             calibration=self._calibration,
         )
 
-    def log_probs(self, waveform: Waveform) -> Array:
+    def log_probs(self, waveform: Waveform, *, phones: bool = False) -> Array:
         """Return the network's log-probabilities [frames', tokens] for a recording short enough for one window.
 
-        Where the bundle has phones, theirs come after the letters'.
+        They are those of the letters; with `phones`, and a bundle that has them, theirs come after.
         """
-        return self._acoustic.log_probs([self._features(waveform.samples)])[0]
+        found = self._acoustic.log_probs([self._features(waveform.samples)])[0]
+        return found if phones else found[:, : self.bundle.alphabet.tokens]
 
     def open(self, source: Source, *, sample_rate: int | None = None) -> Blocks:
         """Return a recording that is decoded, at the model's rate, as it is iterated over. Raises AudioError."""

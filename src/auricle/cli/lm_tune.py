@@ -208,7 +208,7 @@ def _clips(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None)
             if not text or waveform.duration > LONGEST_SECONDS:
                 left_out.append(f"{utterance.id}: {'too long for one window' if text else 'no text'}")
                 continue
-            clips.append((recognizer.log_probs(recognizer.read(waveform)), text))
+            clips.append((recognizer.log_probs(recognizer.read(waveform), phones=True), text))
     if left_out:
         complain(f"{len(left_out)} utterances are left out; the first: {left_out[0]}")
     if not clips:

@@ -113,7 +113,7 @@ def look(recognizer: Recognizer, waveform: Waveform, *, name: str, start: float 
         waveform=part,
         config=bundle.features,
         log_mel=log_mel(samples, bundle.features),
-        probabilities=np.exp(recognizer.log_probs(part)[:, : recognizer.bundle.alphabet.tokens]),
+        probabilities=np.exp(recognizer.log_probs(part)),
         frame_seconds=bundle.frame_seconds,
         labels=("blank", *(character if character != " " else "␣" for character in bundle.alphabet.characters)),
         words=tuple(

@@ -76,11 +76,12 @@ class RecurrentLayer(nn.Module):
 class DeepSpeech2(nn.Module):
     """The whole network: normalised log-mel features to CTC log-probabilities."""
 
-    def __init__(self, config: NetworkConfig, mel: int, *alphabets: int) -> None:
-        """`alphabets` are the tokens of each alphabet that the classifier writes, blanks counted."""
+    def __init__(self, config: NetworkConfig, mel: int, tokens: int, phones: int = 0) -> None:
+        """`tokens` are those of the letters, `phones` those of the phones, if there are any; each with its blank."""
         super().__init__()
-        self.config, self.mel, self.alphabets = config, mel, alphabets
-        self.tokens = tokens = sum(alphabets)
+        self.config, self.mel = config, mel
+        self.alphabets = (tokens, phones) if phones else (tokens,)
+        self.tokens = tokens = tokens + phones
         bands = -(-mel // config.stride_mel)
         kernel = (config.kernel_time, config.kernel_mel)
         self.convolution = nn.Conv2d(
