@@ -59,8 +59,10 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     Writes a copy of the bundle with both as its defaults. alpha weighs the language model, beta is added for each word,
     unknown for each word that the language model does not have; acoustic weighs the network, prior says how much of the
     letters' own frequencies is taken from it, and blank is added to its blank. Given the texts that it was trained on,
-    a part of what they say follows which letter is taken away, too (pairs). A bundle without a language model has its
-    confidences calibrated only. Tune on speech that the model was not trained on and that you will not judge it by.
+    a part of what they say follows which letter is taken away, too (pairs). Where the bundle says how its words are
+    said, all this is found for phones as well, and a weight for what the letters say of their texts. A bundle without a
+    language model has its confidences calibrated only. Tune on speech that the model was not trained on and that you
+    will not judge it by.
     """
     from auricle.bundle import write_bundle
     from auricle.calibration import calibration_error, fit, reliability
