@@ -119,12 +119,20 @@ def test_silence_and_nothing_are_an_empty_text() -> None:
 def test_a_text_with_more_letters_than_frames_is_passed_over() -> None:
     model = model_of({"through": 0.5, "two": 0.1})
     lexicon = lexicon_of(model, {"through": [("T", "UW")], "two": [("T", "UW"), ("T", "W")]})
-    log_probs = heard("", "T UW")
+    log_probs = heard("tw", "T UW")
     assert len(log_probs) == 4
     log_probs[2, ENGLISH.tokens + 2 + PHONES.index("W")] = math.log(0.05)
     found = SpokenDecoder(ENGLISH, model, lexicon, replace(OPTIONS, letters=0.2), Letters).decode(log_probs)
     assert "through" not in texts(found)
     assert texts(found) == ["two"]
+
+
+def test_what_the_letters_take_for_silence_is_silence() -> None:
+    """A tone, a knock: phones and the language model make a word of it, and the letters hear nothing."""
+    by_letters = replace(OPTIONS, letters=0.2)
+    assert texts(decoder().decode(heard("", "G OW"))) == ["go"]
+    assert decoder(by_letters).decode(heard("", "G OW"))[0].tokens == ()
+    assert texts(decoder(by_letters).decode(heard("g", "G OW"))) == ["go"]
 
 
 def test_where_the_letters_find_a_hot_word_their_text_is_taken() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from auricle.alphabet import Alphabet
+from auricle.alphabet import BLANK, Alphabet
 from auricle.decoding.alignment import align
 from auricle.decoding.beam import Found, search
 from auricle.decoding.forward import log_likelihoods
@@ -117,6 +117,10 @@ class SpokenDecoder:
             fits = likely > -np.inf
             # A text that letters rule out may be all that there is: then it stays, behind the others.
             scores = scores + self.options.letters * np.where(fits, likely, likely[fits].min() if fits.any() else 0.0)
+            silence = float(letters[:, BLANK].sum(dtype=np.float64))
+            if fits.any() and silence >= likely[np.where(fits, scores, -np.inf).argmax()]:
+                # What a language model makes of noises: speech is hundreds of nats from being silence.
+                return [Hypothesis("", silence, (), (), ())]
         order = np.argsort(-scores, kind="stable")
         ranked = [(text, float(scores[place])) for place, text in zip(order, np.array(list(texts))[order], strict=True)]
         hypotheses: list[Hypothesis] = []
