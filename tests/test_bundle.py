@@ -299,6 +299,12 @@ def test_without_phones_a_bundle_is_the_one_that_it_was_before_there_were_any(tm
     assert BUNDLE.tokens == ENGLISH.tokens
 
 
+@pytest.mark.parametrize("phones", [["K", "K"], [f"P{number}" for number in range(255)]])
+def test_phones_stand_there_once_and_fit_into_a_byte(tmp_path: Path, phones: list[str]) -> None:
+    path = forged(tmp_path / "toy.auricle", lambda description: description.update(schema=2, phones=phones))
+    assert "not each there once, 254 at most" in refusal(path)
+
+
 @pytest.mark.parametrize("phones", ["K", [1], None, {"K": 1}, 3])
 def test_phones_that_are_no_names_are_refused(tmp_path: Path, phones: object) -> None:
     path = forged(tmp_path / "toy.auricle", lambda description: description.update(schema=2, phones=phones))

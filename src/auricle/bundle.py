@@ -26,6 +26,7 @@ from auricle.features import FeatureConfig, Normalization
 
 SCHEMA = 1
 SCHEMA_WITH_PHONES = 2  # what read schema 1 would take the phones for letters
+MOST_PHONES = 254  # one is a byte, and two bytes are taken: the blank and the end of a word
 _SCHEMAS = (SCHEMA, SCHEMA_WITH_PHONES)  # no set: a file may say anything, lists too
 ACOUSTIC = "acoustic.onnx"
 LANGUAGE_MODEL = "lm.npz"  # what `auricle lm add` puts in
@@ -214,6 +215,8 @@ def _phones(description: Mapping[str, Any]) -> tuple[str, ...]:
     phones = description.get("phones", [])
     if not isinstance(phones, list) or not all(isinstance(phone, str) for phone in phones):
         raise ValueError("its phones are not a list of names")
+    if len(set(phones)) != len(phones) or len(phones) > MOST_PHONES:
+        raise ValueError(f"its phones are not each there once, {MOST_PHONES} at most")
     return tuple(phones)
 
 

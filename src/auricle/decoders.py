@@ -80,10 +80,15 @@ def beam_options(bundle: Bundle) -> BeamOptions:
 
 def phone_options(bundle: Bundle) -> BeamOptions:
     """Return the settings of a search by phones: what the defaults give under `phones`. Raises as `beam_options`."""
+    return _options(bundle, phone_settings(bundle), bundle.tokens - bundle.alphabet.tokens)
+
+
+def phone_settings(bundle: Bundle) -> Mapping[str, Any]:
+    """Return the defaults of a search by phones as the bundle has them. Raises BundleError for what is none."""
     given = bundle.decoder.get("phones", {})
     if not isinstance(given, Mapping):
         raise BundleError(f"{bundle.name}: the decoder's phones are not settings: export the model again.")
-    return _options(bundle, given, bundle.tokens - bundle.alphabet.tokens)
+    return given
 
 
 def _options(bundle: Bundle, given: Mapping[str, Any], tokens: int) -> BeamOptions:

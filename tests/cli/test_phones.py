@@ -85,10 +85,14 @@ def test_a_bundle_with_phones_is_given_pronunciations_tuned_and_used(
 ) -> None:
     best, added, tuned = folder / "said" / "best.auricle", tmp_path / "added.auricle", tmp_path / "tuned.auricle"
     manifest = clips / "clips.jsonl"
-    result = auricle("lm", "add", best, lm, "--output", added, "--pronunciations", folder / "words.dict")
+    weights = ("--alpha", 0.4, "--beta", 1.5)
+    result = auricle("lm", "add", best, lm, "--output", added, "--pronunciations", folder / "words.dict", *weights)
     assert (result.code, result.err) == (0, "")
     assert "pronunciations: 48 of 48 words" in result.out
     assert {LANGUAGE_MODEL, PRONUNCIATIONS} <= read_bundle(added).files.keys()
+    decoder = read_bundle(added).decoder
+    for search in (decoder, decoder["phones"]):
+        assert (search["lm_weight"], search["word_bonus"]) == (0.4, 1.5)
 
     options = ("--limit", 2, "--processes", 2, "--beam", 8, "--trained-on", manifest)
     result = auricle("lm", "tune", added, "-m", manifest, "--output", tuned, *options)

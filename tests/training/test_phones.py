@@ -17,11 +17,12 @@ from auricle.alphabet import ENGLISH
 from auricle.bundle import ACOUSTIC, Bundle
 from auricle.features import FeatureConfig, Normalization
 from auricle.manifest import Utterance, read_manifest
-from auricle.training.data import Clips, FeatureStore, PhoneSpeller, examples_of, least_frames
+from auricle.training.data import Clips, FeatureStore, examples_of, least_frames
 from auricle.training.export import PARITY, check_parity, to_bundle
 from auricle.training.initial import started_from
 from auricle.training.module import SpeechModule
 from auricle.training.network import DeepSpeech2
+from auricle.training.phones import PhoneSpeller
 from auricle.training.recipe import NetworkConfig, Recipe
 
 CLIPS = read_manifest(Path(__file__).parents[1] / "clips" / "clips.jsonl")

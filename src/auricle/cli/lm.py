@@ -100,6 +100,7 @@ def add(  # noqa: PLR0917  (typer makes options of them)
     With --pronunciations, a model that knows phones is searched by them: a word without one is then not found.
     """
     from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, find_bundle, write_bundle
+    from auricle.decoders import phone_settings
 
     if output.suffix != ".auricle":
         raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
@@ -120,6 +121,13 @@ def add(  # noqa: PLR0917  (typer makes options of them)
     said = _said(loaded, pronunciations, source.phones) if pronunciations else None
     if said:
         files[PRONUNCIATIONS] = said.to_bytes()
+    if said:
+        own = phone_settings(source)
+        decoder["phones"] = {
+            **own,
+            "lm_weight": alpha if alpha is not None else own.get("lm_weight", weights["lm_weight"]),
+            "word_bonus": beta if beta is not None else own.get("word_bonus", weights["word_bonus"]),
+        }
     changed = replace(source, files=files, decoder=decoder)
     try:
         write_bundle(changed, output)

@@ -66,6 +66,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     """
     from auricle.bundle import write_bundle
     from auricle.calibration import calibration_error, fit, reliability
+    from auricle.decoders import phone_settings
     from auricle.manifest import read_manifests
 
     if output.suffix != ".auricle":
@@ -75,7 +76,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     if beam is not None:
         decoder = {**source.decoder, "beam": beam}
         if source.phones:
-            decoder["phones"] = {**source.decoder.get("phones", {}), "beam": beam}
+            decoder["phones"] = {**phone_settings(source), "beam": beam}
         source = replace(source, decoder=decoder)
     texts = [source.alphabet.normalise(learnt.text or "") for learnt in read_manifests(trained_on or ())]
     if trained_on and not any(texts):
@@ -119,7 +120,7 @@ def _weighed(
     Without a language model there is nothing to weigh.
     """
     from auricle.bundle import LANGUAGE_MODEL
-    from auricle.decoders import beam_options, phone_options, spoken_lexicon_of
+    from auricle.decoders import beam_options, phone_options, phone_settings, spoken_lexicon_of
     from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel, SpokenDecoder
     from auricle.language.tune import letter_frequencies, letter_pairs, token_pairs
     from auricle.language.tune import tune as search
@@ -152,7 +153,7 @@ def _weighed(
             clips, by_phones, options, frequencies, following, spoken=True, processes=processes, progress=_counting(bar)
         )
     chosen = points[0].options(options, frequencies, following)
-    spoken = {**source.decoder.get("phones", {}), **_settings(chosen), "letters_weight": chosen.letters}
+    spoken = {**phone_settings(source), **_settings(chosen), "letters_weight": chosen.letters}
     return (
         points,
         {**weights, "phones": spoken},

@@ -19,6 +19,7 @@ from auricle.features import Array
 
 WORD_END = 1
 FIRST_PHONE = 2
+_LONGEST = 255  # phones of a word: a byte says how many
 _MOST_ALIKE = 12  # words that are said alike; the rarest of more are left out
 
 
@@ -44,7 +45,7 @@ class Pronunciations:
             (number, [ids[phone] for phone in one])
             for number, word in enumerate(words)
             for one in said.get(word, ())
-            if one and ids.keys() >= set(one)
+            if 0 < len(one) <= _LONGEST and ids.keys() >= set(one)
         ]
         return cls(
             np.array([number for number, _ in rows], np.uint16),

@@ -99,7 +99,7 @@ class SpokenDecoder:
         wide = replace(self.options, nbest=max(self.options.nbest, _TEXTS if self.options.letters else 1))
         found = self._texts(search(phones, WORD_END, self._fusion, wide))
         hypotheses = self._judged(letters, found)
-        return hypotheses[: self.options.nbest] or self._letters.decode(log_probs)
+        return hypotheses or self._letters.decode(log_probs)
 
     def _texts(self, found: Sequence[Found]) -> dict[str, float]:
         """Return texts with their scores: of pronunciations of the same text, the best one's."""
@@ -121,17 +121,12 @@ class SpokenDecoder:
             if fits.any() and silence >= likely[np.where(fits, scores, -np.inf).argmax()]:
                 # What a language model makes of noises: speech is hundreds of nats from being silence.
                 return [Hypothesis("", silence, (), (), ())]
-        order = np.argsort(-scores, kind="stable")
-        ranked = [(text, float(scores[place])) for place, text in zip(order, np.array(list(texts))[order], strict=True)]
+        ranked = sorted(zip(tokens, scores.tolist(), strict=True), key=lambda pair: -pair[1])
+        writable = [(text, score) for text, score in ranked if _frames_needed(tokens[text]) <= len(letters)]
         hypotheses: list[Hypothesis] = []
-        for text, score in ranked:
-            if len(hypotheses) == self.options.nbest:
-                break
-            spelled = tokens[str(text)]
-            if _frames_needed(spelled) > len(letters):
-                continue
-            path = align(letters, spelled)
-            hypotheses.append(Hypothesis(str(text), score, spelled, path.first_frames, path.last_frames))
+        for text, score in writable[: self.options.nbest]:
+            path = align(letters, tokens[text])
+            hypotheses.append(Hypothesis(text, score, tokens[text], path.first_frames, path.last_frames))
         return hypotheses
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from auricle.decoding.trie import LARGEST_VOCABULARY, SPECIALS, UNKNOWN, WORD_BITS, Level, Trie
 from auricle.errors import LanguageModelError
-from auricle.language.files import reading
+from auricle.language.files import reading, writing
 
 _LN_10 = math.log(10)
 _LOWEST = -99.0  # SRILM's way to write the logarithm of zero
@@ -32,17 +32,8 @@ class _Section(NamedTuple):
 
 def write_arpa(trie: Trie, path: str | Path) -> None:
     """Write a model as an ARPA file: whole or not at all. Raises LanguageModelError when that cannot be done."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        try:
-            with partial.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(_lines(trie))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise LanguageModelError(f"{path} cannot be written: {error.strerror or error}.") from error
+    with writing(Path(path)) as file:
+        file.writelines(_lines(trie))
 
 
 def read_arpa(path: str | Path) -> Trie:

@@ -27,6 +27,21 @@ def reading(path: Path, what: str) -> Iterator[IO[str]]:
         raise LanguageModelError(f"{path}: cannot read {what} ({error.strerror or error}).") from error
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[IO[str]]:
+    """Write a UTF-8 file: whole or not at all. Raises LanguageModelError when that cannot be done."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        try:
+            with partial.open("w", encoding="utf-8", newline="\n") as file:
+                yield file
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise LanguageModelError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
 def _open(path: Path) -> IO[str]:
     if path.suffix == ".xz":
         return lzma.open(path, "rt", encoding="utf-8-sig")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from heapq import nlargest
 from typing import NamedTuple, TypeAlias
 
@@ -98,13 +99,16 @@ class LetterToSound:
         sequences = [[numbers[graphone] for graphone in word] for word in aligned]
         return cls(_estimate(sequences, len(graphones) + _FIRST), spelled)
 
+    @cached_property
+    def _letters(self) -> set[str]:
+        return {letter for letters in self._spelled for letter in letters}
+
     def pronounce(self, word: str) -> Pronunciation:
         """Return how a word is most likely said; apostrophes and letters never met are passed over.
 
         Nothing is returned for a word without a letter that is known.
         """
-        known = {letter for letters in self._spelled for letter in letters}
-        letters = "".join(letter for letter in word.lower() if letter in known)
+        letters = "".join(letter for letter in word.lower() if letter in self._letters)
         if not letters:
             return ()
         step, end = self._ngrams.step, len(letters)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from auricle.errors import LanguageModelError, MissingExtraError
-from auricle.language.files import reading
+from auricle.language.files import reading, writing
 
 Pronunciation: TypeAlias = tuple[str, ...]
 """Phones, such as "K", "AE", "T"."""
@@ -45,19 +45,10 @@ def cmudict_pronunciations() -> Pronunciations:
 
 def write_pronunciations(words: Pronunciations, path: str | Path) -> None:
     """Write a dictionary, sorted: whole or not at all. Raises LanguageModelError when that cannot be done."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        try:
-            with partial.open("w", encoding="utf-8", newline="\n") as file:
-                for word, variants in sorted(words.items()):
-                    for number, phones in enumerate(variants, start=1):
-                        file.write(f"{word}{f'({number})' if number > 1 else ''}  {' '.join(phones)}\n")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise LanguageModelError(f"{path} cannot be written: {error.strerror or error}.") from error
+    with writing(Path(path)) as file:
+        for word, variants in sorted(words.items()):
+            for number, phones in enumerate(variants, start=1):
+                file.write(f"{word}{f'({number})' if number > 1 else ''}  {' '.join(phones)}\n")
 
 
 def _parse(lines: Iterable[str], name: str) -> Pronunciations:

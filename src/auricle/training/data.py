@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,37 +32,12 @@ from auricle.features import Array, FeatureConfig, Normalization, log_mel
 from auricle.manifest import Utterance
 from auricle.training import augment
 from auricle.training.distort import Distorter
+from auricle.training.phones import PhoneSpeller
 from auricle.training.recipe import Recipe
 
 _BUCKETS = 12
 _CLIPS_A_BUCKET = 64
 _AGAIN = "\0"  # stands in no id that JSON lines and files have
-
-
-@dataclass(frozen=True)
-class PhoneSpeller:
-    """Writes a text as the ids of its phones: 0 is the blank, 1 stands between words, the phones follow in order.
-
-    Of several pronunciations of a word it takes the first, which dictionaries give to the commonest.
-    """
-
-    pronunciations: Mapping[str, Sequence[Sequence[str]]]
-    phones: Sequence[str]
-
-    @cached_property
-    def _ids(self) -> dict[str, int]:
-        return {phone: index for index, phone in enumerate(self.phones, start=2)}
-
-    def __call__(self, text: str) -> tuple[int, ...]:
-        """Return the ids of a text's phones. Raises KeyError with a word that has no pronunciation in these phones."""
-        ids: list[int] = []
-        for word in text.split():
-            try:
-                said = [self._ids[phone] for phone in self.pronunciations[word][0]]
-            except KeyError:
-                raise KeyError(word) from None
-            ids += [1] * bool(ids) + said
-        return tuple(ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from auricle.alphabet import ENGLISH, Alphabet
+from auricle.bundle import MOST_PHONES
 from auricle.errors import RecipeError
 from auricle.features import FeatureConfig
 
@@ -191,6 +192,8 @@ class Recipe:
         Alphabet(self.alphabet)
         if len(set(self.phones)) != len(self.phones) or not all(phone.strip() for phone in self.phones):
             raise ValueError("phones must be a list of names, each once")
+        if len(self.phones) > MOST_PHONES:
+            raise ValueError(f"phones must be {MOST_PHONES} at most")
         if self.phones and " " not in self.alphabet:
             raise ValueError("phones are those of words: they need an alphabet with a space")
 
