@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.lm import lm_app
-from auricle.cli.terminal import Bar, complain, load_recognizer, write_whole
+from auricle.cli.terminal import Bar, complain, load_recognizer, setting, write_whole
 from auricle.errors import AudioError, AuricleError
 
 if TYPE_CHECKING:
@@ -107,9 +107,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
 
 
 def _shown(settings: Mapping[str, Any]) -> str:
-    """Return a decoder's settings as text, long rows by their length."""
-    plain = {name: f"for {len(one)} tokens" if isinstance(one, list) else one for name, one in settings.items()}
-    return ", ".join(f"{name} {one}" for name, one in plain.items())
+    return ", ".join(f"{name} {setting(one)}" for name, one in settings.items())
 
 
 def _weighed(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.app import app
-from auricle.cli.terminal import load_recognizer
+from auricle.cli.terminal import load_recognizer, setting
 
 if TYPE_CHECKING:
     from auricle.bundle import Bundle
@@ -62,7 +62,7 @@ def _lines(bundle: Bundle) -> Iterator[str]:
         "output": f"{bundle.tokens} tokens every {bundle.frame_seconds * 1000:g} ms",
         "alphabet": "blank and " + "".join(bundle.alphabet.characters).replace(" ", "␣"),
         "phones": f"blank, end of word, {' '.join(bundle.phones)}" if bundle.phones else None,
-        "decoder": ", ".join(f"{key} {_shown(value)}" for key, value in bundle.decoder.items()) or None,
+        "decoder": ", ".join(f"{key} {setting(value)}" for key, value in bundle.decoder.items()) or None,
         "network": ", ".join(f"{key} {value}" for key, value in network.items()) if network else None,
     }
     yield from (f"{name:<12}{value}" for name, value in facts.items() if value is not None)
@@ -88,10 +88,3 @@ def _tree(values: Mapping[str, Any], indent: str) -> Iterator[str]:
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
             yield f"{indent}{key:<{22 - len(indent)}} {shown}"
-
-
-def _shown(value: object) -> object:
-    """Return a setting as it is read, and of one for each token only how many there are: --json has them all."""
-    if isinstance(value, Mapping):
-        return "(" + ", ".join(f"{key} {_shown(one)}" for key, one in value.items()) + ")"
-    return f"for {len(value)} tokens" if isinstance(value, list) else value

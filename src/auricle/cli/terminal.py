@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
@@ -153,3 +154,10 @@ class Bar:
         """Take the bar away, so that something else can be printed, until there is more to tell."""
         if self._bar:
             self._bar.stop()
+
+
+def setting(value: object) -> object:
+    """Return a decoder's setting as it is read, and of one for each token only how many there are."""
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{key} {setting(one)}" for key, one in value.items()) + ")"
+    return f"for {len(value)} tokens" if isinstance(value, list) else value
