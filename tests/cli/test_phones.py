@@ -89,6 +89,7 @@ def test_a_bundle_with_phones_is_given_pronunciations_tuned_and_used(
     result = auricle("lm", "add", best, lm, "--output", added, "--pronunciations", folder / "words.dict", *weights)
     assert (result.code, result.err) == (0, "")
     assert "pronunciations: 48 of 48 words" in result.out
+    assert "will not be found" not in result.out
     assert {LANGUAGE_MODEL, PRONUNCIATIONS} <= read_bundle(added).files.keys()
     decoder = read_bundle(added).decoder
     for search in (decoder, decoder["phones"]):

@@ -101,6 +101,7 @@ def add(  # noqa: PLR0917  (typer makes options of them)
     """
     from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, find_bundle, write_bundle
     from auricle.decoders import phone_settings
+    from auricle.decoding.trie import SPECIALS
 
     if output.suffix != ".auricle":
         raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
@@ -138,7 +139,10 @@ def add(  # noqa: PLR0917  (typer makes options of them)
     if unwritable:
         typer.echo(f"{unwritable:,} words have characters that the model cannot write, and will not be found")
     if said:
-        typer.echo(f"pronunciations: {len(said.words):,} of {len(set(said.words.tolist())):,} words")
+        spoken = len(set(said.words.tolist()))
+        silent = len(loaded.words) - len(SPECIALS) - spoken
+        lost = f"; {silent:,} have none, and will not be found" if silent else ""
+        typer.echo(f"pronunciations: {len(said.words):,} of {spoken:,} words{lost}")
 
 
 def _said(model: NgramModel, path: Path, phones: Sequence[str]) -> Pronunciations:
