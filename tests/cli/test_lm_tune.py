@@ -1,11 +1,13 @@
 """`auricle lm tune` on real speech: a small language model of what is said, and one that knows nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from auricle.bundle import read_bundle
+from auricle.alphabet import Alphabet
+from auricle.bundle import find_bundle, read_bundle, write_bundle
 
 from .conftest import Run
 
@@ -67,6 +69,26 @@ def test_the_texts_that_were_learnt_say_which_letters_follow_which(
     assert pairs[q, u] < pairs[q, i]  # what they expect is taken away
     assert pairs[0, bundle.alphabet.encode("t")[0]] < pairs[0, q]
     assert not pairs[:, 0].any()
+
+
+def test_weights_of_a_model_that_writes_otherwise_are_no_start(auricle: Run, clips: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.auricle"
+    write_bundle(replace(find_bundle(), alphabet=Alphabet(tuple("abc "))), other)
+    result = auricle(
+        "lm",
+        "tune",
+        "english",
+        "-m",
+        clips / "clips.jsonl",
+        "--limit",
+        1,
+        "--start",
+        other,
+        "--output",
+        tmp_path / "x.auricle",
+    )
+    assert result.code == 1
+    assert "writes other letters or phones than english" in result.err
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from auricle.language.tune import Clip, Point
     from auricle.recognizer import Recognizer
 
-_POINTS = 54  # 18 on the coarse grid, and at most eighteen twice after it
+_POINTS = 55  # one to begin at, 18 on the coarse grid, and at most eighteen twice after it
 
 
 @lm_app.command()
@@ -49,6 +49,13 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
             min=1, metavar="N", help="Texts that a search keeps, from now on too; default: as the bundle has."
         ),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BUNDLE",
+            help="Begin at the weights of this bundle too, such as the version before; default: its own.",
+        ),
+    ] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes to decode in; default: all cores.")] = None,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the errors over the weights, and the reliability.")
@@ -64,7 +71,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     language model has its confidences calibrated only. Tune on speech that the model was not trained on and that you
     will not judge it by.
     """
-    from auricle.bundle import write_bundle
+    from auricle.bundle import find_bundle, write_bundle
     from auricle.calibration import calibration_error, fit, reliability
     from auricle.decoders import phone_settings
     from auricle.manifest import read_manifests
@@ -82,7 +89,10 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     if trained_on and not any(texts):
         raise AuricleError(f"{trained_on[0]}: holds no text that the alphabet can write; leave --trained-on out.")
     clips = _clips(recognizer, manifests, limit)
-    points, weights, best = _weighed(source, clips, texts, processes or os.cpu_count() or 1)
+    begun = find_bundle(start) if start else source
+    if begun.alphabet != source.alphabet or begun.phones not in {(), source.phones}:
+        raise AuricleError(f"{start}: writes other letters or phones than {bundle}, so its weights are of no use here.")
+    points, weights, best = _weighed(source, begun, clips, texts, processes or os.cpu_count() or 1)
     for point in points[:5]:
         typer.echo(_row(point))
     confidences, right = _judged(clips, best, source)
@@ -111,7 +121,7 @@ def _shown(settings: Mapping[str, Any]) -> str:
 
 
 def _weighed(
-    source: Bundle, clips: list[Clip], texts: list[str], processes: int
+    source: Bundle, start: Bundle, clips: list[Clip], texts: list[str], processes: int
 ) -> tuple[list[Point], dict[str, Any], Decoder]:
     """Search for the language model's weights: the points tried, best first, the settings chosen, a decoder with them.
 
@@ -120,7 +130,7 @@ def _weighed(
     from auricle.bundle import LANGUAGE_MODEL
     from auricle.decoders import beam_options, phone_options, phone_settings, spoken_lexicon_of
     from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel, SpokenDecoder
-    from auricle.language.tune import letter_frequencies, letter_pairs, token_pairs
+    from auricle.language.tune import letter_frequencies, letter_pairs, point_of, token_pairs
     from auricle.language.tune import tune as search
 
     content = source.files.get(LANGUAGE_MODEL)
@@ -133,7 +143,14 @@ def _weighed(
     by_letters = partial(BeamDecoder, source.alphabet, model)
     with Bar("tuning") as bar:
         points = search(
-            clips, by_letters, options, frequencies, following, processes=processes, progress=_counting(bar)
+            clips,
+            by_letters,
+            options,
+            frequencies,
+            following,
+            start=point_of(beam_options(start), frequencies, following),
+            processes=processes,
+            progress=_counting(bar),
         )
     chosen = points[0].options(options, frequencies, following)
     decoder: Decoder = by_letters(chosen)
@@ -148,7 +165,15 @@ def _weighed(
     by_phones = partial(_spoken, source.alphabet, model, lexicon)
     with Bar("tuning by phones") as bar:
         points = search(
-            clips, by_phones, options, frequencies, following, spoken=True, processes=processes, progress=_counting(bar)
+            clips,
+            by_phones,
+            options,
+            frequencies,
+            following,
+            spoken=True,
+            start=point_of(phone_options(start), frequencies, following) if start.phones else None,
+            processes=processes,
+            progress=_counting(bar),
         )
     chosen = points[0].options(options, frequencies, following)
     spoken = {**phone_settings(source), **_settings(chosen), "letters_weight": chosen.letters}

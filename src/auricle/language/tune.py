@@ -84,6 +84,29 @@ class Point:
         )
 
 
+def point_of(options: BeamOptions, frequencies: Array, following: Array | None = None) -> Point:
+    """Return the point that gives a search's options, or the nearest: offsets and pairs may be of other frequencies.
+
+    `frequencies` and `following` are those of `Point.options`.
+    """
+    blank, *offsets = options.offsets or (0.0, *np.zeros(len(frequencies)))
+    return Point(
+        alpha=options.alpha,
+        beta=options.beta,
+        unknown=options.unknown,
+        acoustic=options.acoustic,
+        prior=-_multiple(np.array(offsets), frequencies),
+        blank=blank,
+        pairs=0.0 if following is None or not options.pairs else -_multiple(np.array(options.pairs), following),
+        letters=options.letters,
+    )
+
+
+def _multiple(values: Array, of: Array) -> float:
+    """Return the factor that brings `of` nearest to the values."""
+    return float((values * of).sum(dtype=np.float64) / max(float(np.square(of, dtype=np.float64).sum()), 1e-12))
+
+
 def letter_frequencies(clips: Sequence[Clip], columns: slice = slice(None)) -> Array:
     """Return how frequent the network thinks each letter [tokens - 1], as natural logarithms about their mean.
 
@@ -125,6 +148,7 @@ def tune(
     following: Array | None = None,
     *,
     spoken: bool = False,
+    start: Point | None = None,
     processes: int = 1,
     progress: Callable[[Point], None] = lambda point: None,
 ) -> list[Point]:
@@ -135,7 +159,8 @@ def tune(
     gone around. Of equal points, the one with the smaller alpha comes first. `progress` hears of each point.
     `make` makes a decoder of a search's options; `frequencies` are those of `letter_frequencies`. `following` are the
     `letter_pairs` of the texts that the network was trained on: without them none are taken away. A `spoken` search is
-    by phones: it has no unknown words, and a weight of the letters.
+    by phones: it has no unknown words, and a weight of the letters. `start` is a point to try before the grid, which is
+    coarse, such as that of an earlier network.
     """
     points: dict[tuple[float, ...], Point] = {}
     fixed = {"pairs"} if following is None else set[str]()
@@ -160,6 +185,8 @@ def tune(
             progress(points[key])
 
     with _runner(make, processes) as run:
+        if start:
+            visit(start)
         for alpha, beta, unknown in itertools.product(ALPHAS, BETAS, UNKNOWNS[-1:] if spoken else UNKNOWNS):
             visit(Point(alpha, beta, unknown, *begin, LETTERS if spoken else 0.0))
         for size in (2.0**-number for number in range(1, REFINEMENTS + 1)):
