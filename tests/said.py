@@ -8,6 +8,7 @@ import numpy as np
 
 from auricle.alphabet import ENGLISH, Alphabet
 from auricle.decoding import NgramModel, Pronunciations, SpokenLexicon
+from auricle.decoding.recurrent import RecurrentWeights
 from auricle.decoding.trie import SPECIALS, WORD_BITS, Level, Trie
 
 PHONES = ("T", "UW", "W", "AH", "N", "G", "OW", "EH", "D", "S")
@@ -38,6 +39,26 @@ def model_of(shares: Mapping[str, float], pairs: Mapping[tuple[str, str], float]
         np.zeros(len(keys), np.float32),
     )
     return NgramModel(Trie(words, (first, second)))
+
+
+def recurrent_weights(model: NgramModel, shares: Mapping[str, float]) -> RecurrentWeights:
+    """A recurrent model of a language model's words that forgets what it has read: these shares, and little else."""
+    logits = np.log([shares.get(word, 1e-6) for word in model.words]).astype(np.float32)
+    nothing = np.zeros((3, 1), np.float32)
+    return RecurrentWeights(
+        ranks=np.arange(len(logits)),
+        tables=(np.zeros((len(logits), 1), np.float32),),
+        up=(),
+        down=(),
+        biases=(logits,),
+        clusters=np.zeros((0, 1), np.float32),
+        weight_ih=nothing,
+        weight_hh=nothing,
+        bias_ih=nothing[:, 0],
+        bias_hh=nothing[:, 0],
+        output=np.zeros((1, 1), np.float32),
+        output_bias=np.zeros(1, np.float32),
+    )
 
 
 NO_PAIR = ("<s>", "</s>")

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from said import PHONES, SAID, SHARES, heard, model_of
+from said import PHONES, SAID, SHARES, heard, model_of, recurrent_weights
 
-from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, embedded_bundle
+from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT, embedded_bundle
 from auricle.decoders import beam_options, calibration_of, decoder_of
 from auricle.decoding import BeamDecoder, Pronunciations, SpokenDecoder
+from auricle.decoding.recurrent import recurrent_to_bytes
 from auricle.errors import AuricleError, BundleError
 from auricle.recognizer import Recognizer
 from auricle.transcript import Calibration
@@ -140,3 +141,17 @@ def test_damaged_settings_of_phones_are_named(phones: object, message: str) -> N
 def test_damaged_pronunciations_are_named() -> None:
     with pytest.raises(BundleError, match=r"english: pronunciations\.npz"):
         decoder_of(replace(SAID_PLAIN, files={**SAID_PLAIN.files, PRONUNCIATIONS: b"PK damaged"}))
+
+
+def test_a_recurrent_language_model_is_asked_where_the_bundle_has_one() -> None:
+    content = recurrent_to_bytes(recurrent_weights(MODEL, {"den": 0.9, "ten": 0.0001}), MODEL.words)
+    files = {**SAID_PLAIN.files, RECURRENT: content}
+    log_probs = heard("ten", "T EH N", sure=0.6)
+    for part, text in ((0.0, "ten"), (1.0, "den")):
+        given = replace(SAID_PLAIN, files=files, decoder={"phones": {"recurrent_weight": part}})
+        assert decoder_of(given).decode(log_probs)[0].text == text
+
+
+def test_a_damaged_recurrent_language_model_is_named() -> None:
+    with pytest.raises(BundleError, match=r"english: recurrent\.npz: not a recurrent language model"):
+        decoder_of(replace(SAID_PLAIN, files={**SAID_PLAIN.files, RECURRENT: b"PK damaged"}))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, Bundle
+from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT, Bundle
 from auricle.decoding import (
     BeamDecoder,
     BeamOptions,
@@ -18,9 +18,11 @@ from auricle.decoding import (
     NgramModel,
     Phrases,
     Pronunciations,
+    RecurrentModel,
     SpokenDecoder,
     SpokenLexicon,
 )
+from auricle.decoding.recurrent import recurrent_from_bytes
 from auricle.errors import BundleError
 from auricle.features import Array
 from auricle.transcript import Calibration
@@ -55,9 +57,8 @@ def decoder_of(bundle: Bundle, *, language_model: bool = True, beam: int | None 
             return BeamDecoder(bundle.alphabet, model, options)
         spoken = phone_options(bundle)
         spoken = spoken if beam is None else replace(spoken, beam=beam)
-        return SpokenDecoder(
-            bundle.alphabet, model, lexicon, spoken, partial(BeamDecoder, bundle.alphabet, model, options)
-        )
+        letters = partial(BeamDecoder, bundle.alphabet, model, options)
+        return SpokenDecoder(bundle.alphabet, model, lexicon, spoken, letters, recurrent=recurrent_of(bundle, model))
     # What makes room for a language model is of no use without one.
     plain = BeamDecoder(bundle.alphabet, options=replace(options, acoustic=1.0, offsets=(), pairs=()))
     return plain if beam is not None else HotWordDecoder(GreedyDecoder(bundle.alphabet), plain)
@@ -71,6 +72,14 @@ def spoken_lexicon_of(bundle: Bundle, model: NgramModel) -> SpokenLexicon | None
     phones = len(bundle.phones)
     found = Pronunciations.from_bytes(content, model.words, phones, f"{bundle.name}: {PRONUNCIATIONS}")
     return SpokenLexicon(found, model.unigrams, phones)
+
+
+def recurrent_of(bundle: Bundle, model: NgramModel) -> RecurrentModel | None:
+    """Return a bundle's recurrent language model of the same words, or None. Raises BundleError for a damaged one."""
+    content = bundle.files.get(RECURRENT)
+    if content is None:
+        return None
+    return RecurrentModel(recurrent_from_bytes(content, model.words, f"{bundle.name}: {RECURRENT}"))
 
 
 def beam_options(bundle: Bundle) -> BeamOptions:
@@ -99,6 +108,7 @@ def _options(bundle: Bundle, given: Mapping[str, Any], tokens: int) -> BeamOptio
         "beam": "beam",
         "acoustic_weight": "acoustic",
         "letters_weight": "letters",
+        "recurrent_weight": "recurrent",
     }
     found = _numbers(bundle, names, given)
     if "beam" in found:

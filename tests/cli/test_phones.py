@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, read_bundle
+from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT, read_bundle
 
 from .conftest import Run
 
@@ -102,7 +102,8 @@ def test_a_bundle_with_phones_is_given_pronunciations_tuned_and_used(
     bundle = read_bundle(tuned)
     phones = bundle.decoder["phones"]
     width = bundle.tokens - bundle.alphabet.tokens
-    assert (len(phones["token_offsets"]), len(phones["token_pairs"]), phones["beam"]) == (width, width, 8)
+    assert (len(phones["token_offsets"]), phones["beam"]) == (width, 8)
+    assert len(phones["token_pairs"]) in {0, width}  # where none are as good as some, the weights that it had stay
     assert phones["letters_weight"] >= 0
     assert len(bundle.decoder["token_offsets"]) == bundle.alphabet.tokens
 
@@ -118,6 +119,86 @@ def test_a_bundle_with_phones_is_given_pronunciations_tuned_and_used(
     assert other.code == 0
     assert PRONUNCIATIONS not in read_bundle(tmp_path / "other.auricle").files
     assert auricle("transcribe", clips / "austen-0880.flac", "--model", tmp_path / "other.auricle").code == 0
+
+
+def test_a_recurrent_language_model_is_trained_added_tuned_and_used(
+    auricle: Run, folder: Path, lm: Path, clips: Path, tmp_path: Path
+) -> None:
+    manifest, words, best = clips / "clips.jsonl", folder / "words.dict", folder / "said" / "best.auricle"
+    recurrent, added, tuned = tmp_path / "recurrent.npz", tmp_path / "added.auricle", tmp_path / "tuned.auricle"
+    toml = tmp_path / "small.toml"
+    toml.write_text("clusters = [20]\nwidths = [16, 8]\nhidden = 16\nwords = 4000\nbatch_words = 50\n")
+    other = tmp_path / "other.txt"
+    other.write_text("he was not an ill disposed young man\nthe elder was selfish\n")
+    result = auricle(
+        "lm",
+        "train",
+        manifest,
+        other,
+        "--weight",
+        3,
+        "--weight",
+        1,
+        "--lm",
+        lm,
+        "--recipe",
+        toml,
+        "--output",
+        recurrent,
+    )
+    assert (result.code, result.err) == (0, "")
+    assert "kept        6 sentences" in result.out
+    assert f"{recurrent}: " in result.out
+
+    said = ("--pronunciations", words)
+    result = auricle("lm", "add", best, lm, "--output", added, *said, "--recurrent", recurrent)
+    assert (result.code, result.err) == (0, "")
+    bundle = read_bundle(added)
+    assert RECURRENT in bundle.files
+    assert bundle.decoder["phones"]["recurrent_weight"] == 0.5
+    result = auricle(
+        "lm", "tune", added, "-m", manifest, "--output", tuned, "--limit", 2, "--processes", 2, "--beam", 8
+    )
+    assert result.code == 0, result.err
+    assert 0 <= read_bundle(tuned).decoder["phones"]["recurrent_weight"] <= 1
+    assert "recurrent_weight" in result.out
+    result = auricle("transcribe", clips / "austen-0890.flac", "--model", tuned)
+    assert result.code == 0, result.err
+    assert result.out.strip()
+
+    # Another language model has other words; without phones there is nothing for it to judge.
+    result = auricle("lm", "add", best, lm, "--output", tmp_path / "x.auricle", "--recurrent", recurrent)
+    assert result.code == 1
+    assert "give --pronunciations too" in result.err
+    wider = tmp_path / "wider.npz"
+    assert auricle("lm", "build", manifest, other, "--output", wider, "--order", "2", "--prune", "0 0").code == 0
+    for given, message in ((wider, "of another language model's words"), (tmp_path / "none.npz", "cannot read")):
+        path = (wider, recurrent) if given is wider else (lm, given)
+        result = auricle("lm", "add", best, path[0], "--output", tmp_path / "x.auricle", *said, "--recurrent", path[1])
+        assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+        assert message in result.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--weight", 1, "--weight", 2), 2, "1 texts need as many weights"),
+        (("--recipe", "none.toml"), 1, "none.toml: cannot read the recipe"),
+        (("--lm", "none.npz"), 1, "none.npz: cannot read the language model"),
+        (("--exclude", "{manifest}"), 1, "nothing is left of it to learn from"),
+    ],
+)
+def test_lm_train_says_what_is_wrong(  # noqa: PLR0917  (pytest gives them by name)
+    auricle: Run, lm: Path, clips: Path, tmp_path: Path, options: tuple[str | int, ...], code: int, message: str
+) -> None:
+    manifest, output = clips / "clips.jsonl", tmp_path / "x.npz"
+    given = [str(option).format(manifest=manifest) for option in options]
+    model = () if "--lm" in given else ("--lm", lm)
+    recipe = () if "--recipe" in given else ("--recipe", ROOT / "recipes" / "words.toml")
+    result = auricle("lm", "train", manifest, "--output", output, *model, *recipe, *given)
+    assert result.code == code
+    assert message in " ".join(result.err.replace("│", " ").split())
+    assert not output.exists()
 
 
 def test_a_dictionary_of_other_words_or_phones_is_refused(auricle: Run, folder: Path, lm: Path, tmp_path: Path) -> None:

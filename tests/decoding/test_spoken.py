@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from lattices import lattices
-from said import PHONES, SAID, SHARES, heard, lexicon_of, model_of
+from said import PHONES, SAID, SHARES, heard, lexicon_of, model_of, recurrent_weights
 from test_beam import enumerated
 
 from auricle.alphabet import ENGLISH, Alphabet
@@ -26,6 +26,7 @@ from auricle.decoding import (
     NgramModel,
     Phrases,
     Pronunciations,
+    RecurrentModel,
     SpokenDecoder,
     SpokenLexicon,
     align,
@@ -92,6 +93,26 @@ def test_what_letters_say_is_added_with_its_weight() -> None:
     weighed = decoder(replace(OPTIONS, letters=0.3)).decode(log_probs)[0]
     said = log_likelihoods(log_probs[:, : ENGLISH.tokens], [ENGLISH.encode("go")])[0]
     assert weighed.score == pytest.approx(plain.score + 0.3 * said)
+
+
+def test_a_recurrent_model_has_a_part_of_the_language_models_weight() -> None:
+    shares = {"den": 0.9, "ten": 0.001, "to": 0.01}
+    recurrent = RecurrentModel(recurrent_weights(MODEL, shares))
+    log_probs = heard("ten to", "T EH N | T UW", sure=0.6)
+
+    def read(part: float, nbest: int = 1) -> list[Hypothesis]:
+        options = replace(OPTIONS, alpha=0.8, recurrent=part, nbest=nbest)
+        return SpokenDecoder(ENGLISH, MODEL, lexicon_of(MODEL), options, Letters, recurrent=recurrent).decode(log_probs)
+
+    assert texts(read(0.0)) == ["ten to"]
+    assert texts(read(1.0)) == ["den to"]
+    plain, weighed = ({one.text: one.score for one in read(part, 50)} for part in (0.0, 0.4))
+    assert len(weighed) > 5
+    assert weighed.keys() == plain.keys()
+    for text, score in weighed.items():
+        words = [[MODEL.ids[word] for word in text.split()]]
+        more = float(recurrent.log_probs(words)[0] - MODEL.score_texts(words)[0])
+        assert score == pytest.approx(plain[text] + 0.8 * 0.4 * more, abs=1e-4), text
 
 
 def test_a_text_that_letters_rule_out_stays_where_there_is_no_other() -> None:
@@ -199,7 +220,9 @@ def test_offsets_and_pairs_are_those_of_phones() -> None:
 
 def test_a_decoder_can_be_sent_to_another_process() -> None:
     letters = partial(BeamDecoder, ENGLISH, MODEL, BeamOptions(beam=8))
-    spoken = SpokenDecoder(ENGLISH, MODEL, lexicon_of(MODEL), replace(OPTIONS, letters=0.1), letters)
+    recurrent = RecurrentModel(recurrent_weights(MODEL, {"too": 0.5, "won": 0.3}))
+    options = replace(OPTIONS, letters=0.1, recurrent=0.7)
+    spoken = SpokenDecoder(ENGLISH, MODEL, lexicon_of(MODEL), options, letters, recurrent=recurrent)
     again = pickle.loads(pickle.dumps(spoken))
     log_probs = heard("wun too", "W AH N | T UW", sure=0.6)
     assert again.options == spoken.options

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from auricle.training import compiled
-from auricle.training.gru import BiGRU, fastest_products, products, products_in
+from auricle.training.gru import GRU, BiGRU, fastest_products, products, products_in
 
 
 @contextmanager
@@ -109,6 +109,31 @@ def test_products_in_bfloat16_change_gradients_by_its_rounding_alone(
         for name, (ours, theirs) in gradients_of(layer, lengths, extra).items():
             assert ours.dtype == torch.float32
             assert relative(ours, theirs) < 1e-2, name
+
+
+@both_recurrences
+@settings(max_examples=15, deadline=None)
+@SHAPES
+def test_a_layer_in_reading_order_is_nn_gru_too(
+    kind: str, lengths: list[int], sizes: tuple[int, int], extra: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    layer, reference = GRU(*sizes), nn.GRU(*sizes)
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        with torch.no_grad():
+            getattr(layer, name)[0].copy_(getattr(reference, f"{name}_l0"))
+    x, wanted = torch.randn(max(lengths) + extra, len(lengths), sizes[0]), torch.randn(sizes[1])
+    given, expected = x.clone().requires_grad_(), x.clone().requires_grad_()
+    with products_in(torch.float32), recurrence(kind):
+        ours, theirs = layer(given), reference(expected)[0]
+        for out in (ours, theirs):
+            (out.square() @ wanted).sum().backward()
+    assert relative(ours, theirs) < 1e-5
+    assert given.grad is not None
+    assert expected.grad is not None
+    assert relative(given.grad, expected.grad) < 1e-5
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        assert relative(getattr(layer, name).grad[0], getattr(reference, f"{name}_l0").grad) < 1e-5, name
 
 
 @both_recurrences

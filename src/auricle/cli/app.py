@@ -29,6 +29,7 @@ _COMMANDS = (
     "lm",
     "lm_build",
     "lm_pronounce",
+    "lm_train",
     "lm_tune",
     "restore",
     "model",

@@ -42,7 +42,7 @@ AlphabetOf: TypeAlias = Annotated[
     ),
 ]
 ARPA = (".arpa", ".arpa.gz", ".arpa.xz")
-_WEIGHT, _BONUS = 0.5, 1.0  # a start; tuning on a dev set finds better ones
+_WEIGHT, _BONUS, _RECURRENT = 0.5, 1.0, 0.5  # a start; tuning on a dev set finds better ones
 
 
 @lm_app.command()
@@ -94,12 +94,20 @@ def add(  # noqa: PLR0917  (typer makes options of them)
             metavar="WORDS.dict", help="How its words are said, for a model with phones; see `auricle lm pronounce`."
         ),
     ] = None,
+    recurrent: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RECURRENT.npz",
+            help="A second model of the same words, for the texts found; see `auricle lm train`.",
+        ),
+    ] = None,
 ) -> None:
-    """Write a copy of a bundle with a language model in it, which replaces one that it has.
+    """Write a copy of a bundle with a language model in it, which replaces those that it has.
 
-    With --pronunciations, a model that knows phones is searched by them: a word without one is then not found.
+    With --pronunciations, a model that knows phones is searched by them: a word without one is then not found. Then a
+    recurrent language model can be asked about the texts that are found.
     """
-    from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, find_bundle, write_bundle
+    from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT, find_bundle, write_bundle
     from auricle.decoders import phone_settings
     from auricle.decoding.trie import SPECIALS
 
@@ -110,6 +118,8 @@ def add(  # noqa: PLR0917  (typer makes options of them)
     unwritable = _unwritable(loaded, source.alphabet)
     if pronunciations and not source.phones:
         raise BundleError(f"{source.name}: the model knows no phones, so it has no use for pronunciations.")
+    if recurrent and not pronunciations:
+        raise BundleError("a recurrent language model judges what a search by phones finds: give --pronunciations too.")
     content = lm.read_bytes() if lm.suffix == ".npz" else loaded.to_bytes()
     weights = {
         "lm_weight": alpha if alpha is not None else source.decoder.get("lm_weight", _WEIGHT),
@@ -117,17 +127,19 @@ def add(  # noqa: PLR0917  (typer makes options of them)
     }
     decoder = {**source.decoder, **weights, "kind": "beam"}
     # Those of another language model's words are of no use to this one.
-    files = {name: held for name, held in source.files.items() if name != PRONUNCIATIONS}
+    files = {name: held for name, held in source.files.items() if name not in {PRONUNCIATIONS, RECURRENT}}
     files[LANGUAGE_MODEL] = content
     said = _said(loaded, pronunciations, source.phones) if pronunciations else None
     if said:
         files[PRONUNCIATIONS] = said.to_bytes()
-    if said:
+        if recurrent:
+            files[RECURRENT] = _recurrent(loaded, recurrent)
         own = phone_settings(source)
         decoder["phones"] = {
             **own,
             "lm_weight": alpha if alpha is not None else own.get("lm_weight", weights["lm_weight"]),
             "word_bonus": beta if beta is not None else own.get("word_bonus", weights["word_bonus"]),
+            **({"recurrent_weight": own.get("recurrent_weight", _RECURRENT)} if recurrent else {}),
         }
     changed = replace(source, files=files, decoder=decoder)
     try:
@@ -154,6 +166,18 @@ def _said(model: NgramModel, path: Path, phones: Sequence[str]) -> Pronunciation
     if not len(said.words):
         raise AuricleError(f"{path}: says none of the language model's words in the model's phones.")
     return said
+
+
+def _recurrent(model: NgramModel, path: Path) -> bytes:
+    """Return a recurrent language model's file. Raises AuricleError when it is none, or knows other words."""
+    from auricle.decoding.recurrent import recurrent_from_bytes
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AuricleError(f"{path}: cannot read the recurrent language model ({error.strerror or error}).") from error
+    recurrent_from_bytes(content, model.words, str(path))
+    return content
 
 
 def alphabet_of(model: str | None) -> Alphabet:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from auricle.alphabet import Alphabet
     from auricle.bundle import Bundle
     from auricle.calibration import Bin
-    from auricle.decoding import BeamOptions, Decoder, NgramModel, SpokenDecoder, SpokenLexicon
+    from auricle.decoding import BeamOptions, Decoder, NgramModel, RecurrentModel, SpokenDecoder, SpokenLexicon
     from auricle.language.tune import Clip, Point
     from auricle.recognizer import Recognizer
 
-_POINTS = 55  # one to begin at, 18 on the coarse grid, and at most eighteen twice after it
+_POINTS = 59  # one to begin at, 18 on the coarse grid, and at most twenty twice after it
 
 
 @lm_app.command()
@@ -67,9 +67,9 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     unknown for each word that the language model does not have; acoustic weighs the network, prior says how much of the
     letters' own frequencies is taken from it, and blank is added to its blank. Given the texts that it was trained on,
     a part of what they say follows which letter is taken away, too (pairs). Where the bundle says how its words are
-    said, all this is found for phones as well, and a weight for what the letters say of their texts. A bundle without a
-    language model has its confidences calibrated only. Tune on speech that the model was not trained on and that you
-    will not judge it by.
+    said, all this is found for phones as well, and weights for what the letters say of their texts, and a recurrent
+    language model if there is one. A bundle without a language model has its confidences calibrated only. Tune on
+    speech that the model was not trained on and that you will not judge it by.
     """
     from auricle.bundle import find_bundle, write_bundle
     from auricle.calibration import calibration_error, fit, reliability
@@ -128,7 +128,7 @@ def _weighed(
     Without a language model there is nothing to weigh.
     """
     from auricle.bundle import LANGUAGE_MODEL
-    from auricle.decoders import beam_options, phone_options, phone_settings, spoken_lexicon_of
+    from auricle.decoders import beam_options, phone_options, phone_settings, recurrent_of, spoken_lexicon_of
     from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel, SpokenDecoder
     from auricle.language.tune import letter_frequencies, letter_pairs, point_of, token_pairs
     from auricle.language.tune import tune as search
@@ -162,7 +162,8 @@ def _weighed(
     following = token_pairs(said, source.tokens - letters) if any(texts) else None
     frequencies, options = letter_frequencies(clips, slice(letters, None)), phone_options(source)
     # What reads hot words does not matter here, and need not be sent about.
-    by_phones = partial(_spoken, source.alphabet, model, lexicon)
+    recurrent = recurrent_of(source, model)
+    by_phones = partial(_spoken, source.alphabet, model, lexicon, recurrent)
     with Bar("tuning by phones") as bar:
         points = search(
             clips,
@@ -171,23 +172,29 @@ def _weighed(
             frequencies,
             following,
             spoken=True,
+            recurrent=recurrent is not None,
             start=point_of(phone_options(start), frequencies, following) if start.phones else None,
             processes=processes,
             progress=_counting(bar),
         )
     chosen = points[0].options(options, frequencies, following)
     spoken = {**phone_settings(source), **_settings(chosen), "letters_weight": chosen.letters}
-    return (
-        points,
-        {**weights, "phones": spoken},
-        SpokenDecoder(source.alphabet, model, lexicon, chosen, lambda: decoder),
-    )
+    if recurrent:
+        spoken["recurrent_weight"] = chosen.recurrent
+    judging = SpokenDecoder(source.alphabet, model, lexicon, chosen, lambda: decoder, recurrent=recurrent)
+    return points, {**weights, "phones": spoken}, judging
 
 
-def _spoken(alphabet: Alphabet, model: NgramModel, lexicon: SpokenLexicon, options: BeamOptions) -> SpokenDecoder:
+def _spoken(
+    alphabet: Alphabet,
+    model: NgramModel,
+    lexicon: SpokenLexicon,
+    recurrent: RecurrentModel | None,
+    options: BeamOptions,
+) -> SpokenDecoder:
     from auricle.decoding import GreedyDecoder, SpokenDecoder
 
-    return SpokenDecoder(alphabet, model, lexicon, options, partial(GreedyDecoder, alphabet))
+    return SpokenDecoder(alphabet, model, lexicon, options, partial(GreedyDecoder, alphabet), recurrent=recurrent)
 
 
 def _settings(chosen: BeamOptions) -> dict[str, Any]:
@@ -204,6 +211,7 @@ def _row(point: Point) -> str:
     return (
         f"alpha {point.alpha:<6g} beta {point.beta:<6g} unknown {point.unknown:<6g} acoustic {point.acoustic:<6g} "
         f"prior {point.prior:<6g} blank {point.blank:<6g} pairs {point.pairs:<6g} letters {point.letters:<6g} "
+        f"recurrent {point.recurrent:<6g} "
         f"WER {point.wer:.2%}"
     )
 

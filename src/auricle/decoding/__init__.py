@@ -5,6 +5,7 @@ from auricle.decoding.beam import BeamDecoder
 from auricle.decoding.greedy import GreedyDecoder
 from auricle.decoding.ngram import NgramModel
 from auricle.decoding.pronunciations import Pronunciations, SpokenLexicon
+from auricle.decoding.recurrent import RecurrentModel
 from auricle.decoding.spoken import SpokenDecoder
 from auricle.decoding.types import BeamOptions, Decoder, Hypothesis, Phrases
 
@@ -18,6 +19,7 @@ __all__ = [
     "NgramModel",
     "Phrases",
     "Pronunciations",
+    "RecurrentModel",
     "SpokenDecoder",
     "SpokenLexicon",
     "align",

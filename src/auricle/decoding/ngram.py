@@ -126,6 +126,18 @@ class NgramModel:
         new_states[:, 1:] = np.where(found, at, -1)[:, :-1]
         return log_probs, new_states
 
+    def score_texts(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+        """Return the natural-log probability of the words of each text, as ids; of its end nothing is said."""
+        lengths = np.array([len(text) for text in texts], np.int64)
+        words = np.zeros((len(texts), int(lengths.max(initial=0))), np.int64)
+        for row, text in zip(words, texts, strict=True):
+            row[: len(text)] = text
+        total, states = np.zeros(len(texts)), np.tile(self.start(), (len(texts), 1))
+        for step in range(words.shape[1]):
+            log_probs, states = self.score(states, words[:, step])
+            total += np.where(lengths > step, log_probs, 0.0)
+        return total
+
     def score_sentence(self, words: Sequence[str]) -> float:
         """Return the natural-log probability of a sentence, its end included."""
         return next(iter(self._reports([words]))).log_prob

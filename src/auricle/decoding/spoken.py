@@ -1,10 +1,13 @@
-"""A search by phones (ADR 11): words are found as they are said, and what the letters say of the texts is added."""
+"""A search by phones (ADR 11): words are found as they are said, and what the letters say of the texts is added.
+
+A recurrent language model may be asked about them, too (ADR 12).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +22,7 @@ from auricle.decoding.fusion import Fusion
 from auricle.decoding.lexicon import Ids
 from auricle.decoding.ngram import NgramModel
 from auricle.decoding.pronunciations import WORD_END, SpokenLexicon
+from auricle.decoding.recurrent import RecurrentModel
 from auricle.decoding.types import BeamOptions, Decoder, Hypothesis, Phrases
 from auricle.errors import AuricleError
 from auricle.features import Array
@@ -57,7 +61,8 @@ class SpokenFusion(Fusion):
 class SpokenDecoder:
     """Reads phones with a language model, and hot words, which nobody has said how to say, as the decoder of `letters`.
 
-    Texts and their times are those of the letters: `log_probs` hold both, letters first.
+    Texts and their times are those of the letters: `log_probs` hold both, letters first. `recurrent` is a second
+    language model, of the same words, which the options' `recurrent` weighs.
     """
 
     def __init__(
@@ -67,16 +72,20 @@ class SpokenDecoder:
         lexicon: SpokenLexicon,
         options: BeamOptions,
         letters: Callable[[], Decoder],
+        *,
+        recurrent: RecurrentModel | None = None,
     ) -> None:
         phones = lexicon.step.shape[1]
         if len(options.offsets) not in {0, phones} or len(options.pairs) not in {0, phones}:
             raise AuricleError(f"offsets and pairs of a search by phones are for {phones} tokens.")
         self.options = options
         self._alphabet, self._model, self._lexicon, self._make_letters = alphabet, model, lexicon, letters
+        self._recurrent = recurrent
         self._fusion = SpokenFusion(model, lexicon, options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return SpokenDecoder, (self._alphabet, self._model, self._lexicon, self.options, self._make_letters)
+        given = (self._alphabet, self._model, self._lexicon, self.options, self._make_letters)
+        return partial(SpokenDecoder, recurrent=self._recurrent), given
 
     @cached_property
     def _letters(self) -> Decoder:
@@ -96,22 +105,28 @@ class SpokenDecoder:
         if not (log_probs < np.inf).all():
             raise AuricleError("the log-probabilities hold NaN or infinity: the acoustic model or its input is broken.")
         letters, phones = np.split(log_probs, [self._alphabet.tokens], axis=1)
-        wide = replace(self.options, nbest=max(self.options.nbest, _TEXTS if self.options.letters else 1))
+        asked = self.options.letters or (self._recurrent and self.options.recurrent)
+        wide = replace(self.options, nbest=max(self.options.nbest, _TEXTS if asked else 1))
         found = self._texts(search(phones, WORD_END, self._fusion, wide))
         hypotheses = self._judged(letters, found)
         return hypotheses or self._letters.decode(log_probs)
 
-    def _texts(self, found: Sequence[Found]) -> dict[str, float]:
-        """Return texts with their scores: of pronunciations of the same text, the best one's."""
-        texts: dict[str, float] = {}
+    def _texts(self, found: Sequence[Found]) -> dict[str, Found]:
+        """Return what was found by text: of pronunciations of the same text, the best one."""
+        texts: dict[str, Found] = {}
         for one in found:
             if one.score > -np.inf:
-                texts.setdefault(" ".join(self._model.words[word] for word in one.words), one.score)
+                texts.setdefault(" ".join(self._model.words[word] for word in one.words), one)
         return texts
 
-    def _judged(self, letters: Array, texts: dict[str, float]) -> list[Hypothesis]:
+    def _judged(self, letters: Array, texts: dict[str, Found]) -> list[Hypothesis]:
         tokens = {text: tuple(self._alphabet.encode(text)) for text in texts}
-        scores = np.array(list(texts.values()))
+        scores = np.array([one.score for one in texts.values()])
+        if self._recurrent and self.options.recurrent:
+            # So much of the one language model is taken away as is given to the other.
+            words = [one.words for one in texts.values()]
+            more = self._recurrent.log_probs(words) - self._model.score_texts(words)
+            scores = scores + self.options.alpha * self.options.recurrent * more
         if self.options.letters:
             likely = log_likelihoods(letters, list(tokens.values()))
             fits = likely > -np.inf

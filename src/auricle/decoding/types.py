@@ -39,7 +39,8 @@ class BeamOptions:
     `token_threshold` is looked at. `pairs`, a row for each token before (the blank's for the beginning of the text) and
     in it a number for each token (or no rows at all), are added where a text grows by a token. `token_threshold`
     is multiplied by `acoustic`, too: a lower weight does not try more. All natural logarithms. `nbest`
-    hypotheses return. Where a search is by phones, `letters` weighs what the letters say of the texts that it finds.
+    hypotheses return. Where a search is by phones, `letters` weighs what the letters say of the texts that it finds,
+    and `recurrent` is the part of the language model's weight that a second, recurrent one has for them.
     """
 
     beam: int = 64
@@ -53,6 +54,7 @@ class BeamOptions:
     offsets: tuple[float, ...] = ()
     pairs: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     letters: float = 0.0
+    recurrent: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.acoustic > 0:

@@ -24,8 +24,8 @@ BETAS = (-0.5, 0.75, 2.0)
 UNKNOWNS = (-24.0, -12.0)
 ACOUSTIC, PRIOR, BLANK, PAIRS = 0.75, 0.5, 0.0, 0.3
 """Where the search begins with these four."""
-SPOKEN_ACOUSTIC, LETTERS = 0.5, 0.2
-"""And where phones are searched by, with the letters asked about the texts."""
+SPOKEN_ACOUSTIC, LETTERS, RECURRENT = 0.5, 0.2, 0.5
+"""And where phones are searched by, with the letters asked about the texts, and a recurrent model if there is one."""
 STEPS = {
     "alpha": 0.4,
     "beta": 1.25,
@@ -35,6 +35,7 @@ STEPS = {
     "blank": 1.0,
     "pairs": 0.3,
     "letters": 0.2,
+    "recurrent": 0.4,
 }
 """How far the first refinement looks, and twice that."""
 REFINEMENTS = 2
@@ -52,7 +53,8 @@ class Point:
 
     `prior` says how much of the letters' own frequencies is taken from the network's log-probabilities; `blank` is
     added to those of the blank. `pairs` says how much is taken of what the training texts say follows which letter.
-    Where phones are searched by, all this is about phones, and `letters` weighs what the letters say.
+    Where phones are searched by, all this is about phones, `letters` weighs what the letters say, and `recurrent` is
+    the part of alpha that a recurrent language model has.
     """
 
     alpha: float
@@ -63,6 +65,7 @@ class Point:
     blank: float
     pairs: float = 0.0
     letters: float = 0.0
+    recurrent: float = 0.0
     wer: float = math.nan
 
     def options(self, base: BeamOptions, frequencies: Array, following: Array | None = None) -> BeamOptions:
@@ -81,6 +84,7 @@ class Point:
             offsets=offsets,
             pairs=tuple(map(tuple, (np.round(taken, 3) + 0.0).tolist())),
             letters=self.letters,
+            recurrent=self.recurrent,
         )
 
 
@@ -99,6 +103,7 @@ def point_of(options: BeamOptions, frequencies: Array, following: Array | None =
         blank=blank,
         pairs=0.0 if following is None or not options.pairs else -_multiple(np.array(options.pairs), following),
         letters=options.letters,
+        recurrent=options.recurrent,
     )
 
 
@@ -148,6 +153,7 @@ def tune(
     following: Array | None = None,
     *,
     spoken: bool = False,
+    recurrent: bool = False,
     start: Point | None = None,
     processes: int = 1,
     progress: Callable[[Point], None] = lambda point: None,
@@ -159,12 +165,13 @@ def tune(
     gone around. Of equal points, the one with the smaller alpha comes first. `progress` hears of each point.
     `make` makes a decoder of a search's options; `frequencies` are those of `letter_frequencies`. `following` are the
     `letter_pairs` of the texts that the network was trained on: without them none are taken away. A `spoken` search is
-    by phones: it has no unknown words, and a weight of the letters. `start` is a point to try before the grid, which is
-    coarse, such as that of an earlier network.
+    by phones: it has no unknown words, and a weight of the letters, and of a `recurrent` model if it has one. `start`
+    is a point to try before the grid, which is coarse, such as that of an earlier network.
     """
     points: dict[tuple[float, ...], Point] = {}
     fixed = {"pairs"} if following is None else set[str]()
     fixed |= {"unknown"} if spoken else {"letters"}
+    fixed |= set() if recurrent else {"recurrent"}
     begin = (SPOKEN_ACOUSTIC if spoken else ACOUSTIC, PRIOR, BLANK, 0.0 if following is None else PAIRS)
 
     def visit(point: Point) -> None:
@@ -177,6 +184,7 @@ def tune(
             blank=round(point.blank, 4),
             pairs=round(max(0.0, point.pairs), 4),
             letters=round(max(0.0, point.letters), 4),
+            recurrent=round(min(max(0.0, point.recurrent), 1.0), 4) if recurrent else 0.0,
         )
         key = astuple(point)[:-1]
         if key not in points:
@@ -188,7 +196,7 @@ def tune(
         if start:
             visit(start)
         for alpha, beta, unknown in itertools.product(ALPHAS, BETAS, UNKNOWNS[-1:] if spoken else UNKNOWNS):
-            visit(Point(alpha, beta, unknown, *begin, LETTERS if spoken else 0.0))
+            visit(Point(alpha, beta, unknown, *begin, LETTERS if spoken else 0.0, RECURRENT))
         for size in (2.0**-number for number in range(1, REFINEMENTS + 1)):
             step = {name: size * most for name, most in STEPS.items()}
             best = _ordered(points.values())[0]

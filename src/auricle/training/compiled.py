@@ -35,13 +35,13 @@ class Kernel:
 
     def recur(self, gates: Tensor, biases: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `Recurrence.recur`."""
-        _, steps, batch, width = gates.shape
+        directions, steps, batch, width = gates.shape
         hidden = width // 3
         product = self._packed(weight.transpose(1, 2))
-        states = biases.new_empty(2, steps + 1, batch, hidden)
-        narrowed = gates.new_empty(2, steps + 1, batch, hidden)
+        states = biases.new_empty(directions, steps + 1, batch, hidden)
+        narrowed = gates.new_empty(directions, steps + 1, batch, hidden)
         states[:, 0], narrowed[:, 0] = 0, 0
-        saved = biases.new_empty(2, steps, batch, 4 * hidden)
+        saved = biases.new_empty(directions, steps, batch, 4 * hidden)
         space = biases.new_empty(batch * _padded(width))
         for tensors in zip(gates, biases, product, states, narrowed, saved, strict=True):
             self._call("recur", (*tensors, space), (steps, batch, hidden))
@@ -51,18 +51,18 @@ class Kernel:
         self, grad: Tensor, weight: Tensor, states: Tensor, saved: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As `Recurrence.recur_backward`."""
-        _, steps, batch, hidden = grad.shape
+        directions, steps, batch, hidden = grad.shape
         product = self._packed(weight)
-        recurrent = product.new_empty(2, steps, batch, 3 * hidden)
+        recurrent = product.new_empty(directions, steps, batch, 3 * hidden)
         inputs = torch.empty_like(recurrent)
-        biases = grad.new_zeros(2, 4 * hidden)
+        biases = grad.new_zeros(directions, 4 * hidden)
         for tensors in zip(grad, product, states, saved, recurrent, inputs, biases, strict=True):
             space = grad.new_zeros(batch * (hidden + _padded(hidden)))
             self._call("recur_backward", (*tensors, space), (steps, batch, hidden))
         return recurrent, inputs, biases
 
     def _packed(self, matrices: Tensor) -> Tensor:
-        """Lay out the weights [2, depth, columns] of both directions for products with them from the left."""
+        """Lay out the weights [2, depth, columns] for products with them from the left."""
         directions, depth, columns = matrices.shape
         matrices = matrices.contiguous()
         packed = matrices.new_empty(directions, depth * _padded(columns))

@@ -1,4 +1,4 @@
-"""A bidirectional GRU layer over padded batches, exact for every length in them, and quick on a CPU.
+"""GRU layers over padded batches, bidirectional or in reading order, exact for every length, and quick on a CPU.
 
 The equations and the gate order (reset, update, new) are those of `torch.nn.GRU` (Cho et al., 2014, in the variant of
 cuDNN, where the reset gate acts after the recurrent product):
@@ -76,11 +76,7 @@ class BiGRU(nn.Module):
 
     def reset_parameters(self) -> None:
         """Glorot for the input weights, orthogonal for each recurrent gate (Saxe et al., 2013), zero biases."""
-        for direction in range(2):
-            for gate in range(3):
-                rows = slice(gate * self.hidden, (gate + 1) * self.hidden)
-                nn.init.xavier_uniform_(self.weight_ih.data[direction, rows])
-                nn.init.orthogonal_(self.weight_hh.data[direction, rows])
+        _fill(self.weight_ih, self.weight_hh)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Run both directions; `lengths` (int64 [B]) are frames, all above zero."""
@@ -107,6 +103,41 @@ class BiGRU(nn.Module):
             out = torch._VF.gru(ordered, initial, weights, True, 1, 0.0, self.training, False, False)[0]
             outputs.append(_reordered(out, reverse) if direction else out)
         return torch.cat(outputs, dim=-1)
+
+
+class GRU(nn.Module):
+    """One layer in reading order: [T, B, input] in, [T, B, hidden] out. What stands after a text changes nothing in it.
+
+    Its parameters have one direction in front, as `BiGRU`'s have two.
+    """
+
+    def __init__(self, input_size: int, hidden: int) -> None:
+        super().__init__()
+        self.input_size, self.hidden = input_size, hidden
+        self.weight_ih = nn.Parameter(torch.empty(1, 3 * hidden, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(1, 3 * hidden, hidden))
+        self.bias_ih = nn.Parameter(torch.zeros(1, 3 * hidden))
+        self.bias_hh = nn.Parameter(torch.zeros(1, 3 * hidden))
+        _fill(self.weight_ih, self.weight_hh)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run over all texts of a batch, each from a state of zeros."""
+        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        with torch.autocast("cpu", enabled=False):
+            x = x.to(self.weight_ih.dtype)
+            dtype = products() if self.training and x.dtype == torch.float32 else x.dtype
+            out: Tensor = _Forward.apply(x, *weights, dtype)  # type: ignore[no-untyped-call]
+        return out
+
+
+def _fill(weight_ih: Tensor, weight_hh: Tensor) -> None:
+    """Glorot for the input weights, orthogonal for each recurrent gate (Saxe et al., 2013)."""
+    hidden = weight_hh.shape[-1]
+    for direction in range(len(weight_hh)):
+        for gate in range(3):
+            rows = slice(gate * hidden, (gate + 1) * hidden)
+            nn.init.xavier_uniform_(weight_ih.data[direction, rows])
+            nn.init.orthogonal_(weight_hh.data[direction, rows])
 
 
 def valid(lengths: Tensor, steps: int) -> Tensor:
@@ -145,9 +176,7 @@ class _Bidirectional(torch.autograd.Function):
         hidden, full = weight_hh.shape[-1], x.dtype
         # Each weight is converted once a batch: at every step it would cost more than the product.
         x, weight_ih, weight_hh = x.to(dtype), weight_ih.to(dtype), weight_hh.to(dtype)
-        # The recurrent biases of r and z only ever stand beside the input's.
-        both = bias_ih + nn.functional.pad(bias_hh[:, : 2 * hidden], (0, hidden))
-        biases = torch.cat((both, bias_hh[:, 2 * hidden :]), dim=-1)
+        biases = _side_by_side(bias_ih, bias_hh)
         gates = x.new_empty(2, steps, batch, 3 * hidden)
         for direction, ordered in enumerate((x, _reordered(x, reverse))):
             rows = gates[direction].view(steps * batch, -1)
@@ -166,7 +195,7 @@ class _Bidirectional(torch.autograd.Function):
         recurrent, inputs, biases = run.recur_backward(gradients, weight_hh, states, saved)
         rows = steps * batch
         recurrent, inputs = recurrent.view(2, rows, -1), inputs.view(2, rows, -1)
-        bias_grads = biases[:, : 3 * hidden], torch.cat((biases[:, : 2 * hidden], biases[:, 3 * hidden :]), dim=-1)
+        bias_grads = _apart(biases)
         weight_hh_grad = torch.bmm(recurrent.transpose(1, 2), narrow[:, :-1].reshape(2, rows, hidden)).to(full)
         flat = x.reshape(rows, -1)
         weight_ih_grad = torch.empty_like(weight_ih, dtype=full)
@@ -174,3 +203,52 @@ class _Bidirectional(torch.autograd.Function):
         weight_ih_grad[1] = inputs[1].T @ flat.index_select(0, reverse)
         x_grad = (inputs[1] @ weight_ih[1]).index_select(0, reverse).addmm_(inputs[0], weight_ih[0]).view_as(x)
         return x_grad.to(full), None, weight_ih_grad, weight_hh_grad, *bias_grads, None
+
+
+class _Forward(torch.autograd.Function):
+    """The layer in reading order: x [T, B, I] to states [T, B, H]."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 - autograd calls it by position
+        ctx: Any,
+        x: Tensor,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias_ih: Tensor,
+        bias_hh: Tensor,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        hidden, full = weight_hh.shape[-1], x.dtype
+        x, weight_ih, weight_hh = x.to(dtype), weight_ih.to(dtype), weight_hh.to(dtype)
+        gates = (x @ weight_ih[0].T).unsqueeze(0)
+        run = recurrence(dtype, full, hidden)
+        states, narrow, saved = run.recur(gates, _side_by_side(bias_ih, bias_hh), weight_hh)
+        ctx.save_for_backward(x, weight_ih, weight_hh, states, narrow, saved)
+        return states[0, 1:]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight_ih, weight_hh, states, narrow, saved = ctx.saved_tensors
+        rows, hidden, full = grad.shape[0] * grad.shape[1], grad.shape[-1], grad.dtype
+        run = recurrence(x.dtype, full, hidden)
+        # The gradient may be overwritten, and may be a view of something else.
+        recurrent, inputs, biases = run.recur_backward(grad.unsqueeze(0).clone(), weight_hh, states, saved)
+        flat = inputs.view(rows, -1)
+        weight_hh_grad = recurrent.view(rows, -1).T @ narrow[0, :-1].reshape(rows, hidden)
+        weight_ih_grad = flat.T @ x.reshape(rows, -1)
+        x_grad = (flat @ weight_ih[0]).view_as(x)
+        return x_grad.to(full), weight_ih_grad.to(full)[None], weight_hh_grad.to(full)[None], *_apart(biases), None
+
+
+def _side_by_side(bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
+    """Return biases [D, 4H]: those of r and z, of n's input, of n's state."""
+    hidden = bias_hh.shape[-1] // 3
+    # The recurrent biases of r and z only ever stand beside the input's.
+    both = bias_ih + nn.functional.pad(bias_hh[:, : 2 * hidden], (0, hidden))
+    return torch.cat((both, bias_hh[:, 2 * hidden :]), dim=-1)
+
+
+def _apart(grad: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the gradients of both biases from that of those side by side."""
+    hidden = grad.shape[-1] // 4
+    return grad[:, : 3 * hidden], torch.cat((grad[:, : 2 * hidden], grad[:, 3 * hidden :]), dim=-1)

@@ -11,13 +11,16 @@ from auricle.training.compiled import kernel
 
 
 class Recurrence(Protocol):
-    """What `gru` asks of it. H units, gates in the order r, z, n; biases [2, 4H] of r, z, n's input and n's state."""
+    """What `gru` asks of it, for D directions, one or two. H units, gates in the order r, z, n.
+
+    Biases [D, 4H] are those of r, z, n's input and n's state.
+    """
 
     def recur(self, gates: Tensor, biases: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Run both directions over W_ih x, [2, T, B, 3H] in the type of the products, with W_hh [2, 3H, H].
+        """Run over W_ih x, [D, T, B, 3H] in the type of the products, with W_hh [D, 3H, H].
 
-        Returns states [2, T + 1, B, H], the same in the type of the products, and what the gradient needs of each step,
-        [2, T, B, 4H]: r, z, n and W_hn h + b_hn.
+        Returns states [D, T + 1, B, H], the same in the type of the products, and what the gradient needs of each step,
+        [D, T, B, 4H]: r, z, n and W_hn h + b_hn.
         """
         ...
 
@@ -38,19 +41,19 @@ def recurrence(products: torch.dtype, state: torch.dtype, hidden: int) -> Recurr
 
 
 class TensorRecurrence:
-    """The recurrence in PyTorch: both directions in one loop, all that can be outside of it outside."""
+    """The recurrence in PyTorch: all directions in one loop, all that can be outside of it outside."""
 
     def recur(self, gates: Tensor, biases: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `Recurrence.recur`."""
-        _, steps, batch, width = gates.shape
+        directions, steps, batch, width = gates.shape
         hidden = width // 3
         gates = gates + biases[:, None, None, :width]
         bias_n = biases[:, None, width:]
         product = weight.transpose(1, 2).contiguous()
-        states = gates.new_empty(2, steps + 1, batch, hidden)
+        states = gates.new_empty(directions, steps + 1, batch, hidden)
         states[:, 0] = 0
-        saved = gates.new_empty(2, steps, batch, 4 * hidden)
-        recurrent = product.new_empty(2, batch, width)
+        saved = gates.new_empty(directions, steps, batch, 4 * hidden)
+        recurrent = product.new_empty(directions, batch, width)
         for step in range(steps):
             state, row, gate = states[:, step], saved[:, step], gates[:, step]
             torch.bmm(state.to(product.dtype), product, out=recurrent)
@@ -67,16 +70,16 @@ class TensorRecurrence:
         self, grad: Tensor, weight: Tensor, states: Tensor, saved: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As `Recurrence.recur_backward`."""
-        _, steps, batch, hidden = grad.shape
+        directions, steps, batch, hidden = grad.shape
         r, z, n, hidden_n = saved.unflatten(-1, (4, hidden)).unbind(-2)  # type: ignore[no-untyped-call]
         # d(loss)/d(each gate's input) is d(loss)/d(h') times a factor known before the loop.
         to_n = (1 - z).mul_(1 - n * n)
-        recurrent = saved.new_empty(2, steps, batch, 3, hidden)
+        recurrent = saved.new_empty(directions, steps, batch, 3, hidden)
         torch.mul(to_n * hidden_n, r * (1 - r), out=recurrent[..., 0, :])
         torch.mul(states[:, :-1] - n, z * (1 - z), out=recurrent[..., 1, :])
         torch.mul(to_n, r, out=recurrent[..., 2, :])
-        carried = saved.new_zeros(2, batch, hidden)
-        narrow = weight.new_empty(2, batch, hidden)
+        carried = saved.new_zeros(directions, batch, hidden)
+        narrow = weight.new_empty(directions, batch, hidden)
         for step in range(steps - 1, -1, -1):
             total = grad[:, step].add_(carried)
             factors = recurrent[:, step]

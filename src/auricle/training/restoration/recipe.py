@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from auricle.errors import RecipeError
+from auricle.training.toml import read_toml
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -72,19 +71,4 @@ _RECIPE = TypeAdapter(RestorerRecipe)
 
 def read_restorer_recipe(path: str | Path) -> RestorerRecipe:
     """Read a recipe; its name is the file's unless it gives one. Raises RecipeError naming the file and the key."""
-    path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot read the recipe ({error.strerror}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not a TOML file ({error}).") from error
-    known = [field.name for field in fields(RestorerRecipe)]
-    if unknown := sorted(set(values) - set(known)):
-        raise RecipeError(f"{path}: unknown key {unknown[0]!r}: known are {', '.join(known)}.")
-    try:
-        return _RECIPE.validate_python({"name": path.stem, **values})
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"{path}: {key}: {first['msg'].rstrip('.')}.") from error
+    return read_toml(path, _RECIPE, RestorerRecipe)

@@ -1,0 +1,1 @@
+"""Training of recurrent language models: what they read, the network, the run, the file."""

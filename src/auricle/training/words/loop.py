@@ -1,0 +1,114 @@
+"""The training run of a recurrent language model: sentences drawn from several texts, Muon, averaged weights."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from auricle.decoding.recurrent import RecurrentWeights
+from auricle.training.muon import Muon
+from auricle.training.words.data import Sentences
+from auricle.training.words.network import WordsNetwork
+from auricle.training.words.recipe import WordsRecipe
+
+_TOLD_EVERY = 25  # steps
+_AVERAGE = 0.999
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: `share` of it in [0, 1], the step, the mean loss in nats since it was last told, words read."""
+
+    share: float
+    step: int
+    loss: float
+    words: int
+
+
+def fit(
+    texts: Sequence[Sentences],
+    shares: Sequence[float],
+    start: int,
+    recipe: WordsRecipe,
+    network: WordsNetwork,
+    *,
+    max_minutes: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    tell: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[WordsNetwork, Progress]:
+    """Train a network; return it with averaged weights, ready to be asked, and where the run ended.
+
+    `shares` are the parts of the words that are drawn from each text, until the recipe has the first one alone. `start`
+    is the rank of what is read before a first word. The schedule ends after the recipe's words, or after `max_minutes`
+    of the `clock` (seconds), whichever is sooner.
+    """
+    random = np.random.default_rng(recipe.seed)
+    torch.manual_seed(recipe.seed)
+    network.train()
+    averaged = copy.deepcopy(network).requires_grad_(False).eval()
+    optimiser = Muon(network.groups(recipe.weight_decay), lr=recipe.peak_rate, betas=(0.9, 0.98))
+    sources = [text.batches(recipe.batch_words, start, random) for text in texts]
+    chances = np.array(shares, float) / sum(shares)
+    begun, losses, words, share, step = clock(), list[float](), 0, 0.0, 0
+    while share < 1:
+        alone = share > 1 - recipe.first_alone
+        read, told = next(sources[0 if alone else int(random.choice(len(sources), p=chances))])
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.peak_rate * _rate(share, recipe)
+        loss = network(read, told).mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        words += int((told >= 0).sum())
+        losses.append(loss.item())
+        _average(averaged, network, min(_AVERAGE, 1 - 1 / (1 + step / 10)))
+        share = words / recipe.words
+        if max_minutes is not None:
+            share = max(share, (clock() - begun) / (60 * max_minutes))
+        if step % _TOLD_EVERY == 0 or share >= 1:
+            progress = Progress(min(share, 1.0), step, float(np.mean(losses)), words)
+            tell(progress)
+            losses.clear()
+    return averaged, progress
+
+
+def to_weights(network: WordsNetwork, ranks: Sequence[int]) -> RecurrentWeights:
+    """Return a network's weights for a vocabulary whose ids have these ranks."""
+
+    def array(values: torch.Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        return values.detach().float().cpu().numpy().copy()
+
+    gru = network.gru
+    return RecurrentWeights(
+        ranks=np.array(ranks, np.int64),
+        tables=tuple(map(array, network.tables)),
+        up=tuple(map(array, network.up)),
+        down=tuple(map(array, network.down)),
+        biases=tuple(map(array, network.biases)),
+        clusters=array(network.clusters),
+        weight_ih=array(gru.weight_ih[0] * network.scale),
+        weight_hh=array(gru.weight_hh[0]),
+        bias_ih=array(gru.bias_ih[0]),
+        bias_hh=array(gru.bias_hh[0]),
+        output=array(network.output.weight),
+        output_bias=array(network.output.bias),
+    )
+
+
+def _rate(share: float, recipe: WordsRecipe) -> float:
+    """Return the part of the peak rate at this part of the run: linear up, held, linear down."""
+    return max(min(share / recipe.warmup, (1 - share) / max(1 - recipe.hold, 1e-9), 1.0), 5e-3)
+
+
+@torch.no_grad()
+def _average(averaged: nn.Module, network: nn.Module, kept: float) -> None:
+    for mean, parameter in zip(averaged.parameters(), network.parameters(), strict=True):
+        mean.lerp_(parameter, 1 - kept)
