@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from auricle import audio
-from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS
+from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT
 from auricle.decoders import beam_options, decoder_of
 from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel
 from auricle.features import Array
@@ -142,6 +142,10 @@ def main() -> None:
     fused = BeamDecoder(bundle.alphabet, model, options)
     without = measure("beam, language model", lambda x: fused.decode(x)[0].text, clips, seconds)
     spoken = decoder_of(bundle, beam=arguments.beam)
+    if RECURRENT in bundle.files:
+        alone = replace(bundle, files={name: held for name, held in bundle.files.items() if name != RECURRENT})
+        judged = decoder_of(alone, beam=arguments.beam)
+        measure("beam by phones, n-grams alone", lambda x: judged.decode(x)[0].text, clips, seconds)
     if PRONUNCIATIONS in bundle.files:
         measure("beam by phones, language model", lambda x: spoken.decode(x)[0].text, clips, seconds)
 
@@ -166,6 +170,10 @@ def main() -> None:
         seconds,
     )
     print(f"rare words found: {recall(rare, without, clips)} without, {recall(rare, texts, clips)} as hot words")
+    if RECURRENT in bundle.files:
+        alone = replace(bundle, files={name: held for name, held in bundle.files.items() if name != RECURRENT})
+        judged = decoder_of(alone, beam=arguments.beam)
+        measure("beam by phones, n-grams alone", lambda x: judged.decode(x)[0].text, clips, seconds)
     if PRONUNCIATIONS in bundle.files:
         for name, words in ("1,000 hot words unsaid", never), (f"{len(hot)} rare words hot", hot):
             texts = measure(
