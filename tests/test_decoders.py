@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from said import PHONES, SAID, SHARES, heard, model_of, recurrent_weights
 
-from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT, embedded_bundle
+from auricle.bundle import ACOUSTIC, LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT, embedded_bundle
 from auricle.decoders import beam_options, calibration_of, decoder_of
 from auricle.decoding import BeamDecoder, Pronunciations, SpokenDecoder
 from auricle.decoding.recurrent import recurrent_to_bytes
@@ -15,7 +15,7 @@ from auricle.recognizer import Recognizer
 from auricle.transcript import Calibration
 
 BUNDLE = embedded_bundle()
-PLAIN = replace(BUNDLE, files={n: c for n, c in BUNDLE.files.items() if n != LANGUAGE_MODEL}, decoder={})
+PLAIN = replace(BUNDLE, files={ACOUSTIC: BUNDLE.files[ACOUSTIC]}, decoder={})
 
 
 def noise() -> np.ndarray:

@@ -6,7 +6,13 @@ import itertools
 import numpy as np
 import pytest
 
-from auricle.decoding.recurrent import RecurrentModel, RecurrentWeights, recurrent_from_bytes, recurrent_to_bytes
+from auricle.decoding.recurrent import (
+    Product,
+    RecurrentModel,
+    RecurrentWeights,
+    recurrent_from_bytes,
+    recurrent_to_bytes,
+)
 from auricle.decoding.trie import SPECIALS, START
 from auricle.errors import BundleError
 
@@ -69,6 +75,18 @@ def test_texts_that_begin_alike_are_as_probable_as_each_by_itself() -> None:
     found = RecurrentModel(weights).log_probs(texts)
     assert found == pytest.approx([by_torch(weights, text) for text in texts], abs=1e-3)
     assert found[4] == found[5]
+
+
+@pytest.mark.parametrize(("depth", "columns"), [(512, 1536), (256, 1003), (24, 700), (3, 5), (9_000, 2)])
+def test_a_product_is_that_of_a_matrix_in_parts_that_one_thread_makes(depth: int, columns: int) -> None:
+    random = np.random.default_rng(0)
+    matrix = random.standard_normal((depth, columns)).astype(np.float32)
+    product = Product(matrix)
+    _, _, width = product._blocks.shape
+    assert 32 * depth * width <= 1 << 18 or width == 1
+    for count in (0, 1, 31, 32, 33, 100):
+        rows = random.standard_normal((count, depth)).astype(np.float32)
+        assert product(rows) == pytest.approx(rows @ matrix, abs=1e-3 * depth**0.5)
 
 
 def test_nothing_has_a_probability_of_one() -> None:

@@ -24,6 +24,8 @@ from auricle.features import Array
 
 _FORMAT = 1
 _SMALL = 4_096  # values; what is smaller is stored as it is
+_ROWS = 32
+_ONE_THREAD = 1 << 18  # multiplications in a product above which OpenBLAS wakes all its threads
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,44 @@ class RecurrentWeights:
         return {**named, **{name: getattr(self, name) for name in single}}
 
 
+class Product:
+    """Multiplies rows [m, K] by a matrix [K, N], on one thread.
+
+    OpenBLAS shares even a product of half a millisecond among all cores, where its threads then wait for the next one
+    turning in circles: two processes on two cores took three times as long. So the matrix is laid out in blocks of
+    columns that are small enough to be left to one.
+    """
+
+    def __init__(self, matrix: Array) -> None:
+        depth, self._columns = matrix.shape
+        width = max(1, _ONE_THREAD // (_ROWS * depth))
+        padded = np.pad(matrix, ((0, 0), (0, -self._columns % width)))
+        self._blocks = np.ascontiguousarray(padded.reshape(depth, -1, width).swapaxes(0, 1))
+
+    def __call__(self, rows: Array) -> Array:
+        """Return the product [m, N] of rows [m, K]."""
+        count, depth = rows.shape
+        at_a_time = min(max(count, 1), _ROWS)
+        parts = np.pad(rows, ((0, -count % at_a_time), (0, 0))).reshape(-1, 1, at_a_time, depth)
+        product = np.matmul(parts, self._blocks).swapaxes(1, 2)
+        wide = product.shape[2] * product.shape[3]
+        return np.asarray(product.reshape(len(parts) * at_a_time, wide)[:count, : self._columns])
+
+
 class RecurrentModel:
     """Says how probable texts are, as ids of the words of a language model. Keeps nothing between calls."""
 
     def __init__(self, weights: RecurrentWeights) -> None:
         self._weights, self._cuts = weights, weights.cuts
-        self._head = np.concatenate((weights.tables[0], weights.clusters)).T.copy()
+        self._head = Product(np.concatenate((weights.tables[0], weights.clusters)).T)
+        self._output = Product(weights.output.T)
+        self._inside = tuple(
+            (Product(down), Product(table.T)) for down, table in zip(weights.down, weights.tables[1:], strict=True)
+        )
         # What is read at each word never changes: the product of the input with the head's rows is made once.
         self._frequent = weights.tables[0] @ weights.weight_ih.T + weights.bias_ih
-        self._rest = tuple(up @ weights.weight_ih.T for up in weights.up)
-        self._recurrent = weights.weight_hh.T.copy()
+        self._rest = tuple(Product(up @ weights.weight_ih.T) for up in weights.up)
+        self._recurrent = Product(weights.weight_hh.T)
         self._start = self._read(np.array([START]), np.zeros((1, weights.weight_hh.shape[1]), np.float32))
 
     def log_probs(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
@@ -97,8 +127,8 @@ class RecurrentModel:
     def _next(self, states: Array, before: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return log-probabilities of words [n], each after the state whose row `before` [n] says."""
         w = self._weights
-        outputs = states @ w.output.T + w.output_bias
-        logits = _log_softmax(outputs @ self._head + w.biases[0])
+        outputs = self._output(states) + w.output_bias
+        logits = _log_softmax(self._head(outputs) + w.biases[0])
         ranks = w.ranks[words]
         cluster = np.searchsorted(self._cuts, ranks, side="right") - 1
         first = np.where(cluster == 0, ranks, len(w.tables[0]) - 1 + cluster)
@@ -108,7 +138,8 @@ class RecurrentModel:
             if not len(here):
                 continue
             rows, place = np.unique(before[here], return_inverse=True)
-            inside = _log_softmax((outputs[rows] @ w.down[number - 1]) @ w.tables[number].T + w.biases[number])
+            down, table = self._inside[number - 1]
+            inside = _log_softmax(table(down(outputs[rows])) + w.biases[number])
             found[here] += inside[place, ranks[here] - self._cuts[number]]
         return found
 
@@ -120,8 +151,8 @@ class RecurrentModel:
         for number, rest in enumerate(self._rest, start=1):
             here = np.flatnonzero((ranks >= self._cuts[number]) & (ranks < self._cuts[number + 1]))
             if len(here):
-                inputs[here] = w.tables[number][ranks[here] - self._cuts[number]] @ rest + w.bias_ih
-        own = states @ self._recurrent + w.bias_hh
+                inputs[here] = rest(w.tables[number][ranks[here] - self._cuts[number]]) + w.bias_ih
+        own = self._recurrent(states) + w.bias_hh
         gates = _sigmoid(inputs[:, : 2 * hidden] + own[:, : 2 * hidden])
         reset, update = gates[:, :hidden], gates[:, hidden:]
         new = np.tanh(inputs[:, 2 * hidden :] + reset * own[:, 2 * hidden :])
