@@ -156,6 +156,15 @@ def test_what_the_letters_take_for_silence_is_silence() -> None:
     assert texts(decoder(by_letters).decode(heard("g", "G OW"))) == ["go"]
 
 
+@pytest.mark.parametrize(("of_letters", "text"), [(0.55, ""), (0.75, "go")])
+def test_letters_that_hardly_outweigh_silence_are_silence(of_letters: float, text: str) -> None:
+    log_probs = heard("go", "G OW")
+    for frame, token in zip((0, 2), ENGLISH.encode("go"), strict=True):
+        log_probs[frame, : ENGLISH.tokens] = math.log(1e-6)
+        log_probs[frame, [token, 0]] = np.log([of_letters, 1 - of_letters])
+    assert texts(decoder(replace(OPTIONS, letters=0.2)).decode(log_probs)) == [text]
+
+
 def test_where_the_letters_find_a_hot_word_their_text_is_taken() -> None:
     (best,) = decoder().decode(heard("go", "G OW"), hot_words=["go", "Letters"])
     assert (best.text, best.score) == ("letters", 2.0)

@@ -150,7 +150,7 @@ def test_saved_captions_have_short_lines_that_do_not_end_in_the_middle_of_a_phra
 
 
 def test_uncertain_words_are_marked(page: Chrome, recognizer: Any) -> None:
-    clip = CLIPS / "austen-0930.flac"
+    clip = CLIPS / "austen-0920.flac"
     _submit(page, clip)
     words = recognizer.transcribe(clip).shown_words
     least = sorted(words, key=lambda word: word.confidence)[: math.ceil(len(words) / 4)]

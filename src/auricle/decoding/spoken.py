@@ -27,6 +27,7 @@ from auricle.decoding.types import BeamOptions, Decoder, Hypothesis, Phrases
 from auricle.errors import AuricleError
 from auricle.features import Array
 
+_EVIDENCE = 0.5  # nats a letter by which a text is likelier than silence: tones have 0.3, the worst readings 0.5 to 2
 _TEXTS = 100  # that the letters are asked about: the best of them are a third better than the first
 
 
@@ -133,8 +134,9 @@ class SpokenDecoder:
             # A text that letters rule out may be all that there is: then it stays, behind the others.
             scores = scores + self.options.letters * np.where(fits, likely, likely[fits].min() if fits.any() else 0.0)
             silence = float(letters[:, BLANK].sum(dtype=np.float64))
-            if fits.any() and silence >= likely[np.where(fits, scores, -np.inf).argmax()]:
-                # What a language model makes of noises: speech is hundreds of nats from being silence.
+            best = int(np.where(fits, scores, -np.inf).argmax()) if fits.any() else None
+            # What a language model makes of noises: a letter of speech is nats from being silence.
+            if best is not None and silence >= likely[best] - _EVIDENCE * len(list(tokens.values())[best]):
                 return [Hypothesis("", silence, (), (), ())]
         ranked = sorted(zip(tokens, scores.tolist(), strict=True), key=lambda pair: -pair[1])
         writable = [(text, score) for text, score in ranked if _frames_needed(tokens[text]) <= len(letters)]
