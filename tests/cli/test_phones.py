@@ -183,6 +183,9 @@ def test_a_recurrent_language_model_is_trained_added_tuned_and_used(
     ("options", "code", "message"),
     [
         (("--weight", 1, "--weight", 2), 2, "1 texts need as many weights"),
+        (("--output", "/proc/x.npz"), 1, "/proc/x.npz cannot be written"),
+        (("--output", "/"), 1, "/ cannot be written: Is a directory"),
+        (("--weight", 0), 2, "one of them must be above zero"),
         (("--recipe", "none.toml"), 1, "none.toml: cannot read the recipe"),
         (("--lm", "none.npz"), 1, "none.npz: cannot read the language model"),
         (("--exclude", "{manifest}"), 1, "nothing is left of it to learn from"),

@@ -1,5 +1,6 @@
 """The training of recurrent language models: it learns, and what it writes says what the network says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,7 @@ def test_every_sentence_comes_once_before_one_comes_again() -> None:
 
 def test_it_learns_and_the_file_says_what_the_network_says() -> None:
     heard: list[Progress] = []
-    network = WordsNetwork(SMALL, WORDS)
-    torch.manual_seed(0)
-    trained, end = fit([sentences(0), sentences(1)], [2, 1], START, SMALL, network, tell=heard.append)
+    trained, end = fit([sentences(0), sentences(1)], [2, 1], START, SMALL, WORDS, tell=heard.append)
     assert end.share == 1
     assert SMALL.words <= end.words < SMALL.words + 60
     # The next word is certain to 1.3 nats but for the first of a sentence; forty words are 3.7.
@@ -84,9 +83,16 @@ def test_the_last_part_reads_the_first_text_alone() -> None:
 
     texts = [Counting(np.arange(2, 22), np.arange(0, 21, 5), 48) for _ in range(2)]
     recipe = WordsRecipe("small", clusters=(), widths=(8,), hidden=8, batch_words=20, words=2_000, first_alone=0.5)
-    fit(texts, [0, 1], START, recipe, WordsNetwork(recipe, 22))
+    fit(texts, [0, 1], START, recipe, 22)
     first, second = (len(text.drawn) for text in texts)
     assert abs(first - second) <= 2
+
+
+def test_the_same_run_gives_the_same_weights() -> None:
+    recipe = replace(SMALL, words=300)
+    first, second = (fit([sentences(0)], [1], START, recipe, WORDS)[0] for _ in range(2))
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_clusters_that_the_vocabulary_does_not_fill_are_left_out() -> None:

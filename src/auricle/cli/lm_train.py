@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.lm import AlphabetOf, Spell, Texts, alphabet_of, language_model, lm_app, sentences_of
-from auricle.cli.terminal import Bar, write_whole
+from auricle.cli.terminal import Bar, expect_writable, write_whole
 from auricle.errors import LanguageModelError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         import torch
 
         from auricle.training.words.loop import fit, to_weights
-        from auricle.training.words.network import WordsNetwork, parameters_in, ranks_by
+        from auricle.training.words.network import parameters_in, ranks_by
         from auricle.training.words.recipe import read_words_recipe
     except ModuleNotFoundError as error:
         raise MissingExtraError("training", "train") from error
@@ -84,6 +84,9 @@ def train(  # noqa: PLR0917  (typer makes options of them)
 
     if weights and len(weights) != len(texts):
         raise typer.BadParameter(f"{len(texts)} texts need as many weights.", param_hint="--weight")
+    if weights and not any(weights):
+        raise typer.BadParameter("one of them must be above zero.", param_hint="--weight")
+    expect_writable(output)
     chosen = read_words_recipe(recipe)
     alphabet, heldout = alphabet_of(model), heldout or []
     ngrams = language_model(lm)
@@ -118,14 +121,13 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         kept = sum(part.sentences for part in parts), sum(len(part.ids) for part in parts)
         left_out = prepared.duplicates, prepared.excluded
         del prepared, parts, ids  # libraries are large
-    network = WordsNetwork(chosen, len(ngrams.words))
     with Bar("training") as bar:
         trained, end = fit(
             sentences,
             shares,
             int(ranks[START]),
             chosen,
-            network,
+            len(ngrams.words),
             max_minutes=max_time,
             tell=lambda now: bar.tell(now.share, f"{now.words / 1e6:.1f} million words, {now.loss:.3f} nats a word"),
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from auricle.cli.app import app
-from auricle.cli.terminal import Bar, Numbers, write_whole
+from auricle.cli.terminal import Bar, Numbers, expect_writable, write_whole
 from auricle.errors import MissingExtraError, RestorationError
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     from auricle.restoration.model import to_bytes
     from auricle.restoration.neural import NeuralRestorer
 
+    expect_writable(output)
     chosen_recipe = read_restorer_recipe(recipe)
     torch.set_num_threads(threads)
     with Bar("reading") as bar:

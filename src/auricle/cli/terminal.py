@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping
@@ -113,6 +114,19 @@ def write_whole(path: Path, content: str | bytes) -> None:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise AuricleError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def expect_writable(path: Path) -> None:
+    """Raise AuricleError for a file that `write_whole` could not write: before an hour's work, not after it."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        partial.touch()
+        partial.unlink()
     except OSError as error:
         raise AuricleError(f"{path} cannot be written: {error.strerror or error}.") from error
 

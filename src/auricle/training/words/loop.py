@@ -36,13 +36,13 @@ def fit(
     shares: Sequence[float],
     start: int,
     recipe: WordsRecipe,
-    network: WordsNetwork,
+    words: int,
     *,
     max_minutes: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     tell: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[WordsNetwork, Progress]:
-    """Train a network; return it with averaged weights, ready to be asked, and where the run ended.
+    """Train a network for a vocabulary of so many words; return it with averaged weights, and where the run ended.
 
     `shares` are the parts of the words that are drawn from each text, until the recipe has the first one alone. `start`
     is the rank of what is read before a first word. The schedule ends after the recipe's words, or after `max_minutes`
@@ -50,12 +50,12 @@ def fit(
     """
     random = np.random.default_rng(recipe.seed)
     torch.manual_seed(recipe.seed)
-    network.train()
+    network = WordsNetwork(recipe, words).train()
     averaged = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = Muon(network.groups(recipe.weight_decay), lr=recipe.peak_rate, betas=(0.9, 0.98))
     sources = [text.batches(recipe.batch_words, start, random) for text in texts]
     chances = np.array(shares, float) / sum(shares)
-    begun, losses, words, share, step = clock(), list[float](), 0, 0.0, 0
+    begun, losses, heard, share, step = clock(), list[float](), 0, 0.0, 0
     while share < 1:
         alone = share > 1 - recipe.first_alone
         read, told = next(sources[0 if alone else int(random.choice(len(sources), p=chances))])
@@ -67,14 +67,14 @@ def fit(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         step += 1
-        words += int((told >= 0).sum())
+        heard += int((told >= 0).sum())
         losses.append(loss.item())
         _average(averaged, network, min(_AVERAGE, 1 - 1 / (1 + step / 10)))
-        share = words / recipe.words
+        share = heard / recipe.words
         if max_minutes is not None:
             share = max(share, (clock() - begun) / (60 * max_minutes))
         if step % _TOLD_EVERY == 0 or share >= 1:
-            progress = Progress(min(share, 1.0), step, float(np.mean(losses)), words)
+            progress = Progress(min(share, 1.0), step, float(np.mean(losses)), heard)
             tell(progress)
             losses.clear()
     return averaged, progress
