@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from auricle.bundle import Bundle
     from auricle.calibration import Bin
     from auricle.decoding import BeamOptions, Decoder, NgramModel, RecurrentModel, SpokenDecoder, SpokenLexicon
+    from auricle.features import Array
     from auricle.language.tune import Clip, Point
     from auricle.recognizer import Recognizer
 
@@ -130,7 +131,7 @@ def _weighed(
     from auricle.bundle import LANGUAGE_MODEL
     from auricle.decoders import beam_options, phone_options, phone_settings, recurrent_of, spoken_lexicon_of
     from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel, SpokenDecoder
-    from auricle.language.tune import letter_frequencies, letter_pairs, point_of, token_pairs
+    from auricle.language.tune import letter_frequencies, letter_pairs, token_pairs
     from auricle.language.tune import tune as search
 
     content = source.files.get(LANGUAGE_MODEL)
@@ -148,7 +149,7 @@ def _weighed(
             options,
             frequencies,
             following,
-            start=point_of(beam_options(start), frequencies, following),
+            start=_tuned(beam_options(start), frequencies, following),
             processes=processes,
             progress=_counting(bar),
         )
@@ -173,7 +174,7 @@ def _weighed(
             following,
             spoken=True,
             recurrent=recurrent is not None,
-            start=point_of(phone_options(start), frequencies, following) if start.phones else None,
+            start=_tuned(phone_options(start), frequencies, following) if start.phones else None,
             processes=processes,
             progress=_counting(bar),
         )
@@ -183,6 +184,13 @@ def _weighed(
         spoken["recurrent_weight"] = chosen.recurrent
     judging = SpokenDecoder(source.alphabet, model, lexicon, chosen, lambda: decoder, recurrent=recurrent)
     return points, {**weights, "phones": spoken}, judging
+
+
+def _tuned(options: BeamOptions, frequencies: Array, following: Array | None) -> Point | None:
+    """Return the point of a bundle's weights, or None where they were never tuned: those are nobody's choice."""
+    from auricle.language.tune import point_of
+
+    return point_of(options, frequencies, following) if options.offsets else None
 
 
 def _spoken(
