@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -129,25 +130,11 @@ def test_a_recurrent_language_model_is_trained_added_tuned_and_used(
     toml.write_text("clusters = [20]\nwidths = [16, 8]\nhidden = 16\nwords = 4000\nbatch_words = 50\n")
     other = tmp_path / "other.txt"
     other.write_text("he was not an ill disposed young man\nthe elder was selfish\n")
-    result = auricle(
-        "lm",
-        "train",
-        manifest,
-        other,
-        "--weight",
-        3,
-        "--weight",
-        1,
-        "--lm",
-        lm,
-        "--recipe",
-        toml,
-        "--output",
-        recurrent,
-    )
-    assert (result.code, result.err) == (0, "")
-    assert "kept        6 sentences" in result.out
-    assert f"{recurrent}: " in result.out
+    same = ("lm", "train", manifest, other, "--weight", 3, "--weight", 1, "--lm", lm, "--recipe", toml)
+    trained = auricle(*same, "--output", recurrent)
+    assert (trained.code, trained.err) == (0, "")
+    assert "kept        6 sentences" in trained.out
+    assert f"{recurrent}: " in trained.out
 
     said = ("--pronunciations", words)
     result = auricle("lm", "add", best, lm, "--output", added, *said, "--recurrent", recurrent)
@@ -155,6 +142,16 @@ def test_a_recurrent_language_model_is_trained_added_tuned_and_used(
     bundle = read_bundle(added)
     assert RECURRENT in bundle.files
     assert bundle.decoder["phones"]["recurrent_weight"] == 0.5
+
+    # The same again from there on: a loss that a first run ended with is what a second one begins with.
+    for given in (recurrent, added):
+        again = auricle(*same, "--output", tmp_path / "again.npz", "--init", given)
+        assert (again.code, again.err) == (0, "")
+        assert nats_at_last(again.out) < nats_at_last(trained.out)
+    refused = auricle(*same, "--output", tmp_path / "x.npz", "--init", best)
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert "the bundle has no recurrent language model to begin with" in refused.err
+
     result = auricle(
         "lm", "tune", added, "-m", manifest, "--output", tuned, "--limit", 2, "--processes", 2, "--beam", 8
     )
@@ -178,6 +175,13 @@ def test_a_recurrent_language_model_is_trained_added_tuned_and_used(
         assert message in result.err
 
 
+def nats_at_last(printed: str) -> float:
+    """Return the loss that `lm train` says a run ended with."""
+    found = re.search(r"([\d.]+) nats a word at last", printed)
+    assert found, printed
+    return float(found[1])
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
@@ -188,6 +192,8 @@ def test_a_recurrent_language_model_is_trained_added_tuned_and_used(
         (("--recipe", "none.toml"), 1, "none.toml: cannot read the recipe"),
         (("--lm", "none.npz"), 1, "none.npz: cannot read the language model"),
         (("--exclude", "{manifest}"), 1, "nothing is left of it to learn from"),
+        (("--init", "none.npz"), 1, "none.npz: cannot read the recurrent language model"),
+        (("--init", "{manifest}"), 1, "not a recurrent language model"),
     ],
 )
 def test_lm_train_says_what_is_wrong(  # noqa: PLR0917  (pytest gives them by name)

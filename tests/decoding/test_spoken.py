@@ -165,18 +165,13 @@ def test_letters_that_hardly_outweigh_silence_are_silence(of_letters: float, tex
     assert texts(decoder(replace(OPTIONS, letters=0.2)).decode(log_probs)) == [text]
 
 
-def test_where_the_letters_find_a_hot_word_their_text_is_taken() -> None:
-    (best,) = decoder().decode(heard("go", "G OW"), hot_words=["go", "Letters"])
-    assert (best.text, best.score) == ("letters", 2.0)
-
-
 @pytest.mark.parametrize("phrase", ["gone", "letter", "letters go"])
 def test_hot_words_that_are_not_found_change_nothing(phrase: str) -> None:
     log_probs = heard("go", "G OW")
     assert decoder().decode(log_probs, hot_words=[phrase]) == decoder().decode(log_probs)
 
 
-def test_the_letters_decoder_is_made_when_it_is_wanted_and_once() -> None:
+def test_what_phones_make_no_word_of_is_read_by_letters_whose_decoder_is_made_once() -> None:
     made: list[int] = []
 
     def letters() -> Decoder:
@@ -184,10 +179,13 @@ def test_the_letters_decoder_is_made_when_it_is_wanted_and_once() -> None:
         return Letters()
 
     spoken = SpokenDecoder(ENGLISH, MODEL, lexicon_of(MODEL), OPTIONS, letters)
-    spoken.decode(heard("go", "G OW"))
+    spoken.decode(heard("go", "G OW"), hot_words=["gone"])
     assert not made
+    nothing = heard("go", "G OW")
+    nothing[:, ENGLISH.tokens :] = -np.inf
     for _ in range(2):
-        spoken.decode(heard("go", "G OW"), hot_words=["go"])
+        (best,) = spoken.decode(nothing, hot_words=["go", "gone"])
+        assert (best.text, best.score) == ("letters", 2.0)
     assert len(made) == 1
 
 

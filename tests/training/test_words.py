@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from auricle.decoding.recurrent import RecurrentModel
-from auricle.errors import RecipeError
+from auricle.errors import LanguageModelError, RecipeError
 from auricle.training.words.data import Sentences
 from auricle.training.words.loop import Progress, fit, to_weights
 from auricle.training.words.network import WordsNetwork, ranks_by
@@ -93,6 +93,18 @@ def test_the_same_run_gives_the_same_weights() -> None:
     first, second = (fit([sentences(0)], [1], START, recipe, WORDS)[0] for _ in range(2))
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_run_can_begin_with_another_ones_weights_and_not_with_those_of_another_network() -> None:
+    trained, _ = fit([sentences(0)], [1], START, SMALL, WORDS)
+    weights, heard = to_weights(trained, list(range(WORDS))), list[Progress]()
+    little = replace(SMALL, words=1_200, peak_rate=1e-9)
+    again, _ = fit([sentences(0)], [1], START, little, WORDS, init=weights, tell=heard.append)
+    assert heard[0].loss < 2
+    for one, other in zip(trained.parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    with pytest.raises(LanguageModelError, match="of another network than the recipe's"):
+        fit([sentences(0)], [1], START, replace(little, hidden=25), WORDS, init=weights)
 
 
 def test_clusters_that_the_vocabulary_does_not_fill_are_left_out() -> None:

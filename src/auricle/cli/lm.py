@@ -172,12 +172,17 @@ def _recurrent(model: NgramModel, path: Path) -> bytes:
     """Return a recurrent language model's file. Raises AuricleError when it is none, or knows other words."""
     from auricle.decoding.recurrent import recurrent_from_bytes
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise AuricleError(f"{path}: cannot read the recurrent language model ({error.strerror or error}).") from error
+    content = recurrent_file(path)
     recurrent_from_bytes(content, model.words, str(path))
     return content
+
+
+def recurrent_file(path: Path) -> bytes:
+    """Return what a recurrent language model's file holds. Raises AuricleError when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AuricleError(f"{path}: cannot read the recurrent language model ({error.strerror or error}).") from error
 
 
 def alphabet_of(model: str | None) -> Alphabet:

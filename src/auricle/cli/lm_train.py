@@ -9,15 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auricle.cli.lm import AlphabetOf, Spell, Texts, alphabet_of, language_model, lm_app, sentences_of
+from auricle.cli.lm import (
+    AlphabetOf,
+    Spell,
+    Texts,
+    alphabet_of,
+    language_model,
+    lm_app,
+    recurrent_file,
+    sentences_of,
+)
 from auricle.cli.terminal import Bar, expect_writable, write_whole
-from auricle.errors import LanguageModelError, MissingExtraError
+from auricle.errors import BundleError, LanguageModelError, MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from auricle.alphabet import Alphabet
     from auricle.decoding import NgramModel, RecurrentModel
+    from auricle.decoding.recurrent import RecurrentWeights
 
 
 @lm_app.command()
@@ -55,6 +65,12 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         list[Path] | None,
         typer.Option(metavar="FILE", help="A text to measure the model on; it is excluded as with --exclude."),
     ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RECURRENT.npz", help="A recurrent model of the same words and recipe to begin with: .npz, bundle."
+        ),
+    ] = None,
     max_time: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0.01, help="Wall clock that the run ends within.")
     ] = None,
@@ -82,14 +98,12 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     from auricle.language.prepare import prepare
     from auricle.training.words.data import Sentences
 
-    if weights and len(weights) != len(texts):
-        raise typer.BadParameter(f"{len(texts)} texts need as many weights.", param_hint="--weight")
-    if weights and not any(weights):
-        raise typer.BadParameter("one of them must be above zero.", param_hint="--weight")
+    shares = _shares(weights, len(texts))
     expect_writable(output)
     chosen = read_words_recipe(recipe)
     alphabet, heldout = alphabet_of(model), heldout or []
     ngrams = language_model(lm)
+    begin = _weights_in(init, ngrams) if init else None
     torch.set_num_threads(threads)
     with Bar("reading") as bar:
         done = iter(range(len(texts)))
@@ -106,7 +120,6 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             if not part.sentences:
                 raise LanguageModelError(f"{path}: nothing is left of it to learn from: leave it out.")
         ids = [torch.from_numpy(token_ids(part, ngrams.words).astype("int64")) for part in parts]
-        shares = weights or [1.0] * len(texts)
         # A text that is read more often has a greater say in which words are frequent; what begins a text is the first.
         counts = sum(
             share * torch.bincount(own, minlength=len(ngrams.words)) / len(own)
@@ -114,7 +127,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         )
         counts = torch.as_tensor(counts)
         counts[START] = math.inf
-        ranks = ranks_by(counts)
+        ranks = ranks_by(counts) if begin is None else torch.from_numpy(begin.ranks)
         sentences = [
             Sentences(ranks[own].numpy(), part.starts, chosen.longest) for own, part in zip(ids, parts, strict=True)
         ]
@@ -128,6 +141,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             int(ranks[START]),
             chosen,
             len(ngrams.words),
+            init=begin,
             max_minutes=max_time,
             tell=lambda now: bar.tell(now.share, f"{now.words / 1e6:.1f} million words, {now.loss:.3f} nats a word"),
         )
@@ -141,6 +155,28 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     written = RecurrentModel(recurrent_from_bytes(content, ngrams.words, str(output)))
     for path in heldout:
         typer.echo(_measured(path, ngrams, written, alphabet, spell))
+
+
+def _shares(weights: Sequence[float] | None, texts: int) -> list[float]:
+    """Return the part of each text. Raises BadParameter for weights that are none."""
+    if weights and len(weights) != texts:
+        raise typer.BadParameter(f"{texts} texts need as many weights.", param_hint="--weight")
+    if weights and not any(weights):
+        raise typer.BadParameter("one of them must be above zero.", param_hint="--weight")
+    return list(weights or [1.0] * texts)
+
+
+def _weights_in(path: Path, ngrams: NgramModel) -> RecurrentWeights:
+    """Read a recurrent model's weights, from its own file or a bundle. Raises AuricleError where there are none."""
+    from auricle.bundle import RECURRENT, read_bundle
+    from auricle.decoding.recurrent import recurrent_from_bytes
+
+    if path.suffix == ".auricle":
+        content = read_bundle(path).files.get(RECURRENT)
+        if content is None:
+            raise BundleError(f"{path}: the bundle has no recurrent language model to begin with.")
+        return recurrent_from_bytes(content, ngrams.words, f"{path}: {RECURRENT}")
+    return recurrent_from_bytes(recurrent_file(path), ngrams.words, str(path))
 
 
 def _measured(path: Path, ngrams: NgramModel, recurrent: RecurrentModel, alphabet: Alphabet, spell: bool) -> str:

@@ -5,9 +5,9 @@ A recurrent language model may be asked about them, too (ADR 12).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -17,8 +17,10 @@ import numpy.typing as npt
 from auricle.alphabet import BLANK, Alphabet
 from auricle.decoding.alignment import align
 from auricle.decoding.beam import Found, search
+from auricle.decoding.expected import Expected
 from auricle.decoding.forward import log_likelihoods
 from auricle.decoding.fusion import Fusion
+from auricle.decoding.hotwords import DEFAULT_BOOST, rewards
 from auricle.decoding.lexicon import Ids
 from auricle.decoding.ngram import NgramModel
 from auricle.decoding.pronunciations import WORD_END, SpokenLexicon
@@ -60,10 +62,11 @@ class SpokenFusion(Fusion):
 
 
 class SpokenDecoder:
-    """Reads phones with a language model, and hot words, which nobody has said how to say, as the decoder of `letters`.
+    """Reads phones with a language model, and hot words, which nobody has said how to say, by their letters.
 
-    Texts and their times are those of the letters: `log_probs` hold both, letters first. `recurrent` is a second
-    language model, of the same words, which the options' `recurrent` weighs.
+    The decoder of `letters` reads what phones make no word of. Texts and their times are those of the letters:
+    `log_probs` hold both, letters first. `recurrent` is a second language model, of the same words, which the options'
+    `recurrent` weighs.
     """
 
     def __init__(
@@ -83,6 +86,8 @@ class SpokenDecoder:
         self._alphabet, self._model, self._lexicon, self._make_letters = alphabet, model, lexicon, letters
         self._recurrent = recurrent
         self._fusion = SpokenFusion(model, lexicon, options)
+        # The same hot words come with clip after clip.
+        self._compiled = lru_cache(maxsize=8)(self._compile)
 
     def __reduce__(self) -> tuple[Any, ...]:
         given = (self._alphabet, self._model, self._lexicon, self.options, self._make_letters)
@@ -95,14 +100,11 @@ class SpokenDecoder:
     def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
         """Return up to `nbest` hypotheses for log_probs [frames, letters and phones], best first.
 
-        With hot words the letters are searched as well: theirs are the hypotheses where the best of them has a hot
-        word. So they are where phones make no whole word. Raises AuricleError for NaN and for plus infinity.
+        Hot words take the place of what was found where their letters are likelier, with what each of them adds
+        (`Phrases`). Where phones make no whole word, the letters' decoder reads. Raises AuricleError for NaN, for plus
+        infinity, and for hot words outside the alphabet.
         """
-        if hot_words:
-            spelled = self._letters.decode(log_probs, hot_words=hot_words)
-            phrases = map(self._alphabet.normalise, hot_words)
-            if any(f" {phrase} " in f" {spelled[0].text} " for phrase in phrases):
-                return spelled
+        expected = self._expected(hot_words) if hot_words else None
         if not (log_probs < np.inf).all():
             raise AuricleError("the log-probabilities hold NaN or infinity: the acoustic model or its input is broken.")
         letters, phones = np.split(log_probs, [self._alphabet.tokens], axis=1)
@@ -110,7 +112,22 @@ class SpokenDecoder:
         wide = replace(self.options, nbest=max(self.options.nbest, _TEXTS if asked else 1))
         found = self._texts(search(phones, WORD_END, self._fusion, wide))
         hypotheses = self._judged(letters, found)
-        return hypotheses or self._letters.decode(log_probs)
+        if not hypotheses:
+            return self._letters.decode(log_probs, hot_words=hot_words)
+        if expected:
+            put_in = expected.put_into(letters, hypotheses)
+            # A wish makes no speech of a noise.
+            if hypotheses[0].text or not _is_silence(letters, put_in[0].tokens):
+                return put_in
+        return hypotheses
+
+    def _expected(self, phrases: Phrases) -> Expected:
+        return self._compiled(tuple(phrases.items()) if isinstance(phrases, Mapping) else tuple(phrases))
+
+    def _compile(self, phrases: tuple[str, ...] | tuple[tuple[str, float], ...]) -> Expected:
+        given = dict(phrase if isinstance(phrase, tuple) else (phrase, DEFAULT_BOOST) for phrase in phrases)
+        earned = {phrase: shares[-1] for phrase, shares in rewards(given, self._alphabet).items()}
+        return Expected(earned, self._alphabet, self._model, self.options)
 
     def _texts(self, found: Sequence[Found]) -> dict[str, Found]:
         """Return what was found by text: of pronunciations of the same text, the best one."""
@@ -133,11 +150,10 @@ class SpokenDecoder:
             fits = likely > -np.inf
             # A text that letters rule out may be all that there is: then it stays, behind the others.
             scores = scores + self.options.letters * np.where(fits, likely, likely[fits].min() if fits.any() else 0.0)
-            silence = float(letters[:, BLANK].sum(dtype=np.float64))
             best = int(np.where(fits, scores, -np.inf).argmax()) if fits.any() else None
             # What a language model makes of noises: a letter of speech is nats from being silence.
-            if best is not None and silence >= likely[best] - _EVIDENCE * len(list(tokens.values())[best]):
-                return [Hypothesis("", silence, (), (), ())]
+            if best is not None and _outweighed(letters, likely[best], len(list(tokens.values())[best])):
+                return [Hypothesis("", _silence(letters), (), (), ())]
         ranked = sorted(zip(tokens, scores.tolist(), strict=True), key=lambda pair: -pair[1])
         writable = [(text, score) for text, score in ranked if _frames_needed(tokens[text]) <= len(letters)]
         hypotheses: list[Hypothesis] = []
@@ -145,6 +161,19 @@ class SpokenDecoder:
             path = align(letters, tokens[text])
             hypotheses.append(Hypothesis(text, score, tokens[text], path.first_frames, path.last_frames))
         return hypotheses
+
+
+def _is_silence(letters: Array, tokens: Sequence[int]) -> bool:
+    return _outweighed(letters, float(log_likelihoods(letters, [tokens])[0]), len(tokens))
+
+
+def _outweighed(letters: Array, likely: float, count: int) -> bool:
+    """Return whether a text of so many letters, this likely, is hardly likelier than silence."""
+    return _silence(letters) >= likely - _EVIDENCE * count
+
+
+def _silence(letters: Array) -> float:
+    return float(letters[:, BLANK].sum(dtype=np.float64))
 
 
 def _frames_needed(tokens: Sequence[int]) -> int:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from auricle.decoding.recurrent import RecurrentWeights
+from auricle.errors import LanguageModelError
 from auricle.training.muon import Muon
 from auricle.training.words.data import Sentences
 from auricle.training.words.network import WordsNetwork
@@ -38,6 +39,7 @@ def fit(
     recipe: WordsRecipe,
     words: int,
     *,
+    init: RecurrentWeights | None = None,
     max_minutes: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     tell: Callable[[Progress], None] = lambda progress: None,
@@ -45,12 +47,15 @@ def fit(
     """Train a network for a vocabulary of so many words; return it with averaged weights, and where the run ended.
 
     `shares` are the parts of the words that are drawn from each text, until the recipe has the first one alone. `start`
-    is the rank of what is read before a first word. The schedule ends after the recipe's words, or after `max_minutes`
-    of the `clock` (seconds), whichever is sooner.
+    is the rank of what is read before a first word. The run begins with the weights `init` if they are given, whose
+    ranks are then those of the texts. The schedule ends after the recipe's words, or after `max_minutes` of the `clock`
+    (seconds), whichever is sooner. Raises LanguageModelError where `init` is of other sizes than the recipe's.
     """
     random = np.random.default_rng(recipe.seed)
     torch.manual_seed(recipe.seed)
     network = WordsNetwork(recipe, words).train()
+    if init is not None:
+        _begin_with(network, init)
     averaged = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = Muon(network.groups(recipe.weight_decay), lr=recipe.peak_rate, betas=(0.9, 0.98))
     sources = [text.batches(recipe.batch_words, start, random) for text in texts]
@@ -101,6 +106,23 @@ def to_weights(network: WordsNetwork, ranks: Sequence[int]) -> RecurrentWeights:
         output=array(network.output.weight),
         output_bias=array(network.output.bias),
     )
+
+
+@torch.no_grad()
+def _begin_with(network: WordsNetwork, weights: RecurrentWeights) -> None:
+    """Give a network the weights that `to_weights` made of one like it."""
+    gru = network.gru
+    arrays = weights.arrays()
+    lists = {"table": network.tables, "up": network.up, "down": network.down, "bias": network.biases}
+    # `up` and `down` have a place for each cluster but the head.
+    places = {f"{name}_{place}": own for name, owns in lists.items() for place, own in enumerate(owns)}
+    places |= {"clusters": network.clusters, "output": network.output.weight, "output_bias": network.output.bias}
+    places |= {name: getattr(gru, name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    if {name: array.size for name, array in arrays.items()} != {name: own.numel() for name, own in places.items()}:
+        raise LanguageModelError("the weights to begin with are of another network than the recipe's.")
+    for name, own in places.items():
+        own.copy_(torch.from_numpy(arrays[name]).view(own.shape))
+    gru.weight_ih.div_(network.scale)
 
 
 def _rate(share: float, recipe: WordsRecipe) -> float:
