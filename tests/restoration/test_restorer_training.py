@@ -17,10 +17,11 @@ from auricle.restoration import NeuralRestorer, RestorerModel, to_text
 from auricle.training.restoration.augment import Vocabulary
 from auricle.training.restoration.corpus import TaggedText, tag
 from auricle.training.restoration.export import check_parity, to_model
-from auricle.training.restoration.loop import Progress, draw_example, fit, make_batch
+from auricle.training.restoration.loop import draw_example, fit, make_batch
 from auricle.training.restoration.measure import Bigrams, FullStopAtTheEnd, evaluate, tune_biases
 from auricle.training.restoration.network import RestorerNetwork
 from auricle.training.restoration.recipe import RestorerRecipe, read_restorer_recipe
+from auricle.training.short_run import Progress
 
 RECIPE = replace(
     SMALL, rows=2048, embedding=24, width=48, window=48, epochs=150.0, peak_rate=5e-3, with_errors=0.0, known_pauses=0.2

@@ -9,8 +9,9 @@ import torch
 
 from auricle.decoding.recurrent import RecurrentModel
 from auricle.errors import LanguageModelError, RecipeError
+from auricle.training.short_run import Progress
 from auricle.training.words.data import Sentences
-from auricle.training.words.loop import Progress, fit, to_weights
+from auricle.training.words.loop import fit, to_weights
 from auricle.training.words.network import WordsNetwork, ranks_by
 from auricle.training.words.recipe import WordsRecipe, read_words_recipe
 

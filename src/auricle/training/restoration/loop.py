@@ -19,21 +19,11 @@ from auricle.training.restoration.augment import Example, Vocabulary, draw_pause
 from auricle.training.restoration.corpus import UNKNOWN_CASE, TaggedText
 from auricle.training.restoration.network import RestorerNetwork
 from auricle.training.restoration.recipe import RestorerRecipe
+from auricle.training.short_run import Progress, average, run
 
 _IGNORED = UNKNOWN_CASE
 _CUT_WORDS = 10  # at an end that was cut somewhere, too little is known to learn from
-_TOLD_EVERY = 25  # steps
 _AVERAGE = 0.998
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: `share` of it in [0, 1], the step, the mean loss since the last word of it, words read."""
-
-    share: float
-    step: int
-    loss: float
-    words: int
 
 
 @dataclass(frozen=True)
@@ -72,22 +62,16 @@ def fit(
     )
     batches = _batches(text, recipe, kinds)
     steps = math.ceil(recipe.epochs * len(text.ids) / (recipe.batch * recipe.window))
-    begun, losses, words, share, step = clock(), list[float](), 0, 0.0, 0
-    while share < 1:
+
+    def take(step: int, share: float) -> tuple[float, int]:
         batch = next(batches)
         for group in optimiser.param_groups:
             group["lr"] = recipe.peak_rate * _rate(share, recipe.warmup)
-        losses.append(_step(network, optimiser, batch, recipe))
-        step += 1
-        words += int(batch.mask.sum())
-        _average(averaged, network, min(_AVERAGE, 1 - 1 / step))
-        share = step / steps
-        if max_minutes is not None:
-            share = max(share, (clock() - begun) / (60 * max_minutes))
-        if step % _TOLD_EVERY == 0 or share >= 1:
-            progress = Progress(min(share, 1.0), step, float(np.mean(losses)), words)
-            tell(progress)
-            losses.clear()
+        loss = _step(network, optimiser, batch, recipe)
+        average(averaged, network, min(_AVERAGE, 1 - 1 / step))
+        return loss, int(batch.mask.sum())
+
+    progress = run(take, lambda done, _: done / steps, max_minutes=max_minutes, clock=clock, tell=tell)
     return averaged, progress
 
 
@@ -167,9 +151,3 @@ def draw_example(
 def _rate(share: float, warmup: float) -> float:
     """Return the part of the peak rate at this part of the run: linear up, linear down."""
     return max(min(share / warmup, (1 - share) / (1 - warmup)), 1e-3)
-
-
-@torch.no_grad()
-def _average(averaged: nn.Module, network: nn.Module, kept: float) -> None:
-    for mean, parameter in zip(averaged.parameters(), network.parameters(), strict=True):
-        mean.lerp_(parameter, 1 - kept)

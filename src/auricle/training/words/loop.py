@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,22 +13,12 @@ from torch import nn
 from auricle.decoding.recurrent import RecurrentWeights
 from auricle.errors import LanguageModelError
 from auricle.training.muon import Muon
+from auricle.training.short_run import Progress, average, run
 from auricle.training.words.data import Sentences
 from auricle.training.words.network import WordsNetwork
 from auricle.training.words.recipe import WordsRecipe
 
-_TOLD_EVERY = 25  # steps
 _AVERAGE = 0.999
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: `share` of it in [0, 1], the step, the mean loss in nats since it was last told, words read."""
-
-    share: float
-    step: int
-    loss: float
-    words: int
 
 
 def fit(
@@ -60,8 +49,8 @@ def fit(
     optimiser = Muon(network.groups(recipe.weight_decay), lr=recipe.peak_rate, betas=(0.9, 0.98))
     sources = [text.batches(recipe.batch_words, start, random) for text in texts]
     chances = np.array(shares, float) / sum(shares)
-    begun, losses, heard, share, step = clock(), list[float](), 0, 0.0, 0
-    while share < 1:
+
+    def take(step: int, share: float) -> tuple[float, int]:
         alone = share > 1 - recipe.first_alone
         read, told = next(sources[0 if alone else int(random.choice(len(sources), p=chances))])
         for group in optimiser.param_groups:
@@ -71,17 +60,10 @@ def fit(
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        step += 1
-        heard += int((told >= 0).sum())
-        losses.append(loss.item())
-        _average(averaged, network, min(_AVERAGE, 1 - 1 / (1 + step / 10)))
-        share = heard / recipe.words
-        if max_minutes is not None:
-            share = max(share, (clock() - begun) / (60 * max_minutes))
-        if step % _TOLD_EVERY == 0 or share >= 1:
-            progress = Progress(min(share, 1.0), step, float(np.mean(losses)), heard)
-            tell(progress)
-            losses.clear()
+        average(averaged, network, min(_AVERAGE, 1 - 1 / (1 + step / 10)))
+        return loss.item(), int((told >= 0).sum())
+
+    progress = run(take, lambda _, heard: heard / recipe.words, max_minutes=max_minutes, clock=clock, tell=tell)
     return averaged, progress
 
 
@@ -128,9 +110,3 @@ def _begin_with(network: WordsNetwork, weights: RecurrentWeights) -> None:
 def _rate(share: float, recipe: WordsRecipe) -> float:
     """Return the part of the peak rate at this part of the run: linear up, held, linear down."""
     return max(min(share / recipe.warmup, (1 - share) / max(1 - recipe.hold, 1e-9), 1.0), 5e-3)
-
-
-@torch.no_grad()
-def _average(averaged: nn.Module, network: nn.Module, kept: float) -> None:
-    for mean, parameter in zip(averaged.parameters(), network.parameters(), strict=True):
-        mean.lerp_(parameter, 1 - kept)
