@@ -22,6 +22,7 @@ _COMMANDS = (
     "evaluate",
     "inspect",
     "data",
+    "data_label",
     "data_listen",
     "data_sources",
     "train",
