@@ -103,11 +103,12 @@ SAID_PLAIN = replace(
 
 
 def test_a_bundle_that_says_how_words_are_said_is_searched_by_phones() -> None:
-    settings = {"lm_weight": 0.9, "letters_weight": 0.3, "beam": 20}
+    settings = {"lm_weight": 0.9, "letters_weight": 0.3, "beam": 20, "beam_threshold": 9.5}
     spoken = replace(SAID_PLAIN, decoder={"lm_weight": 0.4, "phones": settings})
     decoder = decoder_of(spoken)
     assert isinstance(decoder, SpokenDecoder)
     assert (decoder.options.alpha, decoder.options.letters, decoder.options.beam) == (0.9, 0.3, 20)
+    assert decoder.options.beam_threshold == 9.5
     log_probs = heard("onee", "W AH N")
     assert decoder.decode(log_probs)[0].text == "one"
     assert decoder_of(spoken, language_model=False).decode(log_probs)[0].text == "onee"

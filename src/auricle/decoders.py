@@ -106,6 +106,7 @@ def _options(bundle: Bundle, given: Mapping[str, Any], tokens: int) -> BeamOptio
         "word_bonus": "beta",
         "unknown_penalty": "unknown",
         "beam": "beam",
+        "beam_threshold": "beam_threshold",
         "acoustic_weight": "acoustic",
         "letters_weight": "letters",
         "recurrent_weight": "recurrent",

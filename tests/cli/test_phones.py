@@ -152,10 +152,11 @@ def test_a_recurrent_language_model_is_trained_added_tuned_and_used(
     assert (refused.code, refused.err.count("\n")) == (1, 1)
     assert "the bundle has no recurrent language model to begin with" in refused.err
 
-    result = auricle(
-        "lm", "tune", added, "-m", manifest, "--output", tuned, "--limit", 2, "--processes", 2, "--beam", 8
-    )
+    width = ("--beam", 8, "--beam-threshold", 12.5)
+    result = auricle("lm", "tune", added, "-m", manifest, "--output", tuned, "--limit", 2, "--processes", 2, *width)
     assert result.code == 0, result.err
+    for settings in (read_bundle(tuned).decoder, read_bundle(tuned).decoder["phones"]):
+        assert (settings["beam"], settings["beam_threshold"]) == (8, 12.5)
     assert 0 <= read_bundle(tuned).decoder["phones"]["recurrent_weight"] <= 1
     assert "recurrent_weight" in result.out
     result = auricle("transcribe", clips / "austen-0890.flac", "--model", tuned)

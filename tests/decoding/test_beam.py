@@ -153,6 +153,8 @@ def test_a_lower_weight_does_not_try_more_tokens(acoustic: float) -> None:
 def test_weights_that_make_no_sense_are_refused() -> None:
     with pytest.raises(AuricleError, match="must be above zero"):
         BeamOptions(acoustic=0.0)
+    with pytest.raises(AuricleError, match="keeps nothing; it must be above zero"):
+        BeamOptions(beam_threshold=0.0)
     with pytest.raises(AuricleError, match="2 offsets for 4 tokens"):
         BeamDecoder(AB, options=BeamOptions(offsets=(0.0, 0.0)))
     for pairs in (((0.0,) * 4,) * 3, ((0.0,) * 3,) * 4):

@@ -50,6 +50,14 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
             min=1, metavar="N", help="Texts that a search keeps, from now on too; default: as the bundle has."
         ),
     ] = None,
+    beam_threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--beam-threshold",
+            metavar="NATS",
+            help="Of those, drop what is so far below the best, from now on too; default: as the bundle has.",
+        ),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(
@@ -81,11 +89,12 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
         raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
     recognizer = load_recognizer(bundle, None, no_lm=True)
     source = recognizer.bundle
-    if beam is not None:
-        decoder = {**source.decoder, "beam": beam}
-        if source.phones:
-            decoder["phones"] = {**phone_settings(source), "beam": beam}
-        source = replace(source, decoder=decoder)
+    given = {"beam": beam, "beam_threshold": beam_threshold}
+    width = {name: value for name, value in given.items() if value is not None}
+    decoder = {**source.decoder, **width}
+    if source.phones and width:
+        decoder["phones"] = {**phone_settings(source), **width}
+    source = replace(source, decoder=decoder)
     texts = [source.alphabet.normalise(learnt.text or "") for learnt in read_manifests(trained_on or ())]
     if trained_on and not any(texts):
         raise AuricleError(f"{trained_on[0]}: holds no text that the alphabet can write; leave --trained-on out.")

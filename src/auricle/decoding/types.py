@@ -59,6 +59,8 @@ class BeamOptions:
     def __post_init__(self) -> None:
         if not self.acoustic > 0:
             raise AuricleError(f"the weight of the network is {self.acoustic:g}; it must be above zero.")
+        if not self.beam_threshold > 0:
+            raise AuricleError(f"a beam_threshold of {self.beam_threshold:g} keeps nothing; it must be above zero.")
         if self.beam < 1 or self.nbest < 1:
             raise AuricleError("a beam search keeps and returns at least one text: give beam and nbest of 1 or more.")
 
