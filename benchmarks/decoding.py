@@ -170,10 +170,6 @@ def main() -> None:
         seconds,
     )
     print(f"rare words found: {recall(rare, without, clips)} without, {recall(rare, texts, clips)} as hot words")
-    if RECURRENT in bundle.files:
-        alone = replace(bundle, files={name: held for name, held in bundle.files.items() if name != RECURRENT})
-        judged = decoder_of(alone, beam=arguments.beam)
-        measure("beam by phones, n-grams alone", lambda x: judged.decode(x)[0].text, clips, seconds)
     if PRONUNCIATIONS in bundle.files:
         for name, words in ("1,000 hot words unsaid", never), (f"{len(hot)} rare words hot", hot):
             texts = measure(
@@ -182,7 +178,7 @@ def main() -> None:
                 clips,
                 seconds,
             )
-        print(f"rare words found by phones and letters: {recall(rare, texts, clips)} as hot words")
+        print(f"rare words found by phones: {recall(rare, texts, clips)} as hot words")
     if arguments.arpa:
         measure(
             "flashlight-text with KenLM, the same weights",
