@@ -109,3 +109,13 @@ def test_what_cannot_be_tuned_is_one_sentence(  # noqa: PLR0917
     result = auricle("lm", "tune", "english", "-m", clips / "clips.jsonl", *filled)
     assert result.code == code
     assert message in result.err
+
+
+def test_a_bundle_that_does_not_say_how_words_are_said_has_no_phones_to_tune(
+    auricle: Run, clips: Path, with_lm: Path, tmp_path: Path
+) -> None:
+    options = ("-m", clips / "clips.jsonl", "--limit", 1, "--only-phones")
+    result = auricle("lm", "tune", with_lm, *options, "--output", tmp_path / "x.auricle")
+    assert (result.code, result.out) == (1, "")
+    assert "does not say how words are said, so there are no weights of phones to find" in result.err
+    assert not (tmp_path / "x.auricle").exists()

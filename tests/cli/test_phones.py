@@ -152,11 +152,17 @@ def test_a_recurrent_language_model_is_trained_added_tuned_and_used(
     assert (refused.code, refused.err.count("\n")) == (1, 1)
     assert "the bundle has no recurrent language model to begin with" in refused.err
 
-    width = ("--beam", 8, "--beam-threshold", 12.5)
+    width = ("--beam", 8, "--beam-threshold", 12.5, "--tuning-beam", 4, "--only-phones")
     result = auricle("lm", "tune", added, "-m", manifest, "--output", tuned, "--limit", 2, "--processes", 2, *width)
     assert result.code == 0, result.err
-    for settings in (read_bundle(tuned).decoder, read_bundle(tuned).decoder["phones"]):
-        assert (settings["beam"], settings["beam_threshold"]) == (8, 12.5)
+    letters, before = dict(read_bundle(tuned).decoder), dict(bundle.decoder)
+    phones = letters.pop("phones")
+    assert (phones["beam"], phones["beam_threshold"]) == (8, 12.5)
+    assert "token_offsets" in phones
+    calibration = ("confidence_slope", "confidence_offset", "phones")
+    assert {name: value for name, value in letters.items() if name not in calibration} == {
+        name: value for name, value in before.items() if name not in calibration
+    }
     assert 0 <= read_bundle(tuned).decoder["phones"]["recurrent_weight"] <= 1
     assert "recurrent_weight" in result.out
     result = auricle("transcribe", clips / "austen-0890.flac", "--model", tuned)

@@ -13,7 +13,7 @@ import typer
 
 from auricle.cli.lm import lm_app
 from auricle.cli.terminal import Bar, complain, load_recognizer, setting, write_whole
-from auricle.errors import AudioError, AuricleError
+from auricle.errors import AudioError, AuricleError, BundleError
 
 if TYPE_CHECKING:
     from auricle.alphabet import Alphabet
@@ -58,6 +58,18 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
             help="Of those, drop what is so far below the best, from now on too; default: as the bundle has.",
         ),
     ] = None,
+    tuning_beam: Annotated[
+        int | None,
+        typer.Option(
+            "--tuning-beam",
+            min=1,
+            metavar="N",
+            help="Texts that a search keeps while weights are looked for: few are quicker; default: as --beam.",
+        ),
+    ] = None,
+    only_phones: Annotated[
+        bool, typer.Option("--only-phones", help="Leave what a search by letters is told as it is.")
+    ] = False,
     start: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +103,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     source = recognizer.bundle
     given = {"beam": beam, "beam_threshold": beam_threshold}
     width = {name: value for name, value in given.items() if value is not None}
-    decoder = {**source.decoder, **width}
+    decoder = dict(source.decoder) if only_phones else {**source.decoder, **width}
     if source.phones and width:
         decoder["phones"] = {**phone_settings(source), **width}
     source = replace(source, decoder=decoder)
@@ -102,7 +114,9 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     begun = find_bundle(start) if start else source
     if begun.alphabet != source.alphabet or begun.phones not in {(), source.phones}:
         raise AuricleError(f"{start}: writes other letters or phones than {bundle}, so its weights are of no use here.")
-    points, weights, best = _weighed(source, begun, clips, texts, processes or os.cpu_count() or 1)
+    points, weights, best = _weighed(
+        source, begun, clips, texts, processes or os.cpu_count() or 1, tuning_beam=tuning_beam, only_phones=only_phones
+    )
     for point in points[:5]:
         typer.echo(_row(point))
     confidences, right = _judged(clips, best, source)
@@ -131,11 +145,19 @@ def _shown(settings: Mapping[str, Any]) -> str:
 
 
 def _weighed(
-    source: Bundle, start: Bundle, clips: list[Clip], texts: list[str], processes: int
+    source: Bundle,
+    start: Bundle,
+    clips: list[Clip],
+    texts: list[str],
+    processes: int,
+    *,
+    tuning_beam: int | None,
+    only_phones: bool,
 ) -> tuple[list[Point], dict[str, Any], Decoder]:
     """Search for the language model's weights: the points tried, best first, the settings chosen, a decoder with them.
 
-    Without a language model there is nothing to weigh.
+    Without a language model there is nothing to weigh. Raises BundleError where only phones are to be weighed and the
+    bundle has none.
     """
     from auricle.bundle import LANGUAGE_MODEL
     from auricle.decoders import beam_options, phone_options, phone_settings, recurrent_of, spoken_lexicon_of
@@ -144,33 +166,39 @@ def _weighed(
     from auricle.language.tune import tune as search
 
     content = source.files.get(LANGUAGE_MODEL)
-    if content is None:
+    model = NgramModel.from_bytes(content) if content is not None else None
+    lexicon = spoken_lexicon_of(source, model) if model else None
+    if only_phones and lexicon is None:
+        raise BundleError(f"{source.name}: does not say how words are said, so there are no weights of phones to find.")
+    if model is None:
         return [], {}, GreedyDecoder(source.alphabet)
-    model, options = NgramModel.from_bytes(content), beam_options(source)
     letters = source.alphabet.tokens
-    following = letter_pairs(texts, source.alphabet) if any(texts) else None
-    frequencies = letter_frequencies(clips, slice(0, letters))
     by_letters = partial(BeamDecoder, source.alphabet, model)
-    with Bar("tuning") as bar:
-        points = search(
-            clips,
-            by_letters,
-            options,
-            frequencies,
-            following,
-            start=_tuned(beam_options(start), frequencies, following),
-            processes=processes,
-            progress=_counting(bar),
-        )
-    chosen = points[0].options(options, frequencies, following)
+    own = chosen = beam_options(source)
+    points: list[Point] = []
+    weights: dict[str, Any] = {"kind": "beam"}
+    if not only_phones:
+        following = letter_pairs(texts, source.alphabet) if any(texts) else None
+        frequencies = letter_frequencies(clips, slice(0, letters))
+        with Bar("tuning") as bar:
+            points = search(
+                clips,
+                by_letters,
+                replace(own, beam=tuning_beam or own.beam),
+                frequencies,
+                following,
+                start=_tuned(beam_options(start), frequencies, following),
+                processes=processes,
+                progress=_counting(bar),
+            )
+        chosen = points[0].options(own, frequencies, following)
+        weights |= {**_settings(chosen), "unknown_penalty": chosen.unknown}
     decoder: Decoder = by_letters(chosen)
-    weights = {"kind": "beam", **_settings(chosen), "unknown_penalty": chosen.unknown}
-    lexicon = spoken_lexicon_of(source, model)
     if lexicon is None:
         return points, weights, decoder
     said = lexicon.spell(texts, model.ids)
     following = token_pairs(said, source.tokens - letters) if any(texts) else None
-    frequencies, options = letter_frequencies(clips, slice(letters, None)), phone_options(source)
+    frequencies, own = letter_frequencies(clips, slice(letters, None)), phone_options(source)
     # What reads hot words does not matter here, and need not be sent about.
     recurrent = recurrent_of(source, model)
     by_phones = partial(_spoken, source.alphabet, model, lexicon, recurrent)
@@ -178,7 +206,7 @@ def _weighed(
         points = search(
             clips,
             by_phones,
-            options,
+            replace(own, beam=tuning_beam or own.beam),
             frequencies,
             following,
             spoken=True,
@@ -187,7 +215,7 @@ def _weighed(
             processes=processes,
             progress=_counting(bar),
         )
-    chosen = points[0].options(options, frequencies, following)
+    chosen = points[0].options(own, frequencies, following)
     spoken = {**phone_settings(source), **_settings(chosen), "letters_weight": chosen.letters}
     if recurrent:
         spoken["recurrent_weight"] = chosen.recurrent
