@@ -13,7 +13,7 @@ from lattices import lattices
 from auricle.decoding.spotting import Spotted, Spotter
 
 PHRASES = {"a": (1,), "ab": (1, 2), "aa": (1, 1), "aba": (1, 2, 1), "b": (2,)}
-NEVER = -1e9
+NEVER = -200.0
 
 
 def spotter(least: float = NEVER, phrases: dict[str, tuple[int, ...]] = PHRASES) -> Spotter:
@@ -67,7 +67,20 @@ def test_only_what_is_good_enough_is_found() -> None:
     found = Spotter({"ab": (1, 2), "ba": (2, 1)}, {"ab": -0.1, "ba": -1.0}).spot(log_probs)
     assert found == [Spotted("ab", 1, 3, 0.0)]
     found = Spotter({"ab": (1, 2), "ba": (2, 1)}, {"ab": -0.1, "ba": -4.0}).spot(log_probs)
-    assert [one.phrase for one in found] == ["ab", "ba"]
+    assert [one.phrase for one in found] == ["ba", "ab"]  # by how far each is above what is asked of it
+
+
+def test_what_is_furthest_above_what_is_asked_comes_first_and_no_more_than_is_wanted() -> None:
+    log_probs = np.log(np.tile(np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.2, 0.1, 0.7]], np.float32), (40, 1)))
+    least = {**dict.fromkeys(PHRASES, -20.0), "b": -90.0, "aa": -80.0}
+    asked = Spotter(PHRASES, least)
+    found = asked.spot(log_probs, most=40)
+    assert len(found) == 40
+    margins = [one.score - least[one.phrase] for one in found]
+    assert margins == sorted(margins, reverse=True)
+    assert found[0].phrase == "b"
+    # With rewards beyond all measure.
+    assert len(spotter().spot(np.tile(log_probs, (100, 1)), most=7)) == 7
 
 
 def test_nothing_is_found_in_nothing() -> None:

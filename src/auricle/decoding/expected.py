@@ -52,11 +52,10 @@ class Expected:
         """Return hypotheses for log_probs [frames, letters] with the phrases that make them better, best first."""
         # What is impossible is not, so that everything can be compared.
         letters = np.maximum(letters, np.maximum(letters.max(axis=1, keepdims=True), _WORST) + _WORST)
-        spotted = self._spotter.spot(letters)
+        spotted = self._spotter.spot(letters, most=_PHRASES)
         if not spotted:
             return list(hypotheses)
-        spotted.sort(key=lambda one: -(self._weight * one.score + self._earned[one.phrase]))
-        changed = [self._changed(letters, one, spotted[:_PHRASES]) for one in hypotheses]
+        changed = [self._changed(letters, one, spotted) for one in hypotheses]
         best: dict[str, Hypothesis] = {}
         for one in sorted(changed, key=lambda one: -one.score):
             best.setdefault(one.text, one)

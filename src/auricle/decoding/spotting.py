@@ -17,6 +17,7 @@ from auricle.alphabet import BLANK
 from auricle.decoding.lexicon import Ids
 from auricle.features import Array
 
+_HITS = 4_096  # ends of paths that are looked at
 _TOKEN_THRESHOLD = 7.0  # a frame's tokens further below its best are not tried
 
 
@@ -57,8 +58,8 @@ class Spotter:
         self._doubled = self._tokens == self._tokens[self._parents]
         self._nodes_of = [np.flatnonzero(self._tokens == token) for token in range(int(self._tokens.max()) + 1)]
 
-    def spot(self, log_probs: Array) -> list[Spotted]:
-        """Return what is found in log_probs [frames, tokens], the likeliest first."""
+    def spot(self, log_probs: Array, *, most: int = 1_000) -> list[Spotted]:
+        """Return what is found in log_probs [frames, tokens], up to `most`, what is furthest above its least first."""
         relative = np.asarray(log_probs - log_probs.max(axis=1, keepdims=True), np.float32)
         # Of each node's best path: its score where it ends in a blank or in the node's token, and where it begins. The
         # root is what has been said before: its path costs nothing, and the next one begins after it.
@@ -95,16 +96,24 @@ class Spotter:
                 begins.append(token_begin[self._ends[found]])
         if not frames:
             return []
-        return self._peaks(*map(np.concatenate, (frames, hits, scores, begins)))
+        return self._peaks(*map(np.concatenate, (frames, hits, scores, begins)), most=most)
 
     def _peaks(
-        self, frames: npt.NDArray[np.int64], hits: npt.NDArray[np.int64], scores: Array, begins: Ids
+        self, frames: npt.NDArray[np.int64], hits: npt.NDArray[np.int64], scores: Array, begins: Ids, *, most: int
     ) -> list[Spotted]:
+        margins = scores - self._least[hits]
+        # With a great reward every phrase is everywhere: what is far behind is not even sorted.
+        ahead = np.argpartition(-margins, _HITS)[:_HITS] if len(margins) > _HITS else np.arange(len(margins))
         found: list[Spotted] = []
-        for place in np.lexsort((frames, -scores)).tolist():
+        places: dict[str, list[Spotted]] = {}
+        for place in ahead[np.lexsort((frames[ahead], -margins[ahead]))].tolist():
             one = Spotted(self._phrases[hits[place]], int(begins[place]), int(frames[place]), float(scores[place]))
-            if not any(one.phrase == other.phrase and _overlap(one, other) for other in found):
+            others = places.setdefault(one.phrase, [])
+            if not any(_overlap(one, other) for other in others):
+                others.append(one)
                 found.append(one)
+                if len(found) == most:
+                    break
         return found
 
 
