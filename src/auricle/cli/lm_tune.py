@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -163,7 +163,6 @@ def _weighed(
     from auricle.decoders import beam_options, phone_options, phone_settings, recurrent_of, spoken_lexicon_of
     from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel, SpokenDecoder
     from auricle.language.tune import letter_frequencies, letter_pairs, token_pairs
-    from auricle.language.tune import tune as search
 
     content = source.files.get(LANGUAGE_MODEL)
     model = NgramModel.from_bytes(content) if content is not None else None
@@ -174,23 +173,15 @@ def _weighed(
         return [], {}, GreedyDecoder(source.alphabet)
     letters = source.alphabet.tokens
     by_letters = partial(BeamDecoder, source.alphabet, model)
+    look = partial(_looked_for, beam=tuning_beam, processes=processes)
     own = chosen = beam_options(source)
     points: list[Point] = []
     weights: dict[str, Any] = {"kind": "beam"}
     if not only_phones:
         following = letter_pairs(texts, source.alphabet) if any(texts) else None
         frequencies = letter_frequencies(clips, slice(0, letters))
-        with Bar("tuning") as bar:
-            points = search(
-                clips,
-                by_letters,
-                replace(own, beam=tuning_beam or own.beam),
-                frequencies,
-                following,
-                start=_tuned(beam_options(start), frequencies, following),
-                processes=processes,
-                progress=_counting(bar),
-            )
+        begun = _tuned(beam_options(start), frequencies, following)
+        points = look("tuning", clips, by_letters, own, frequencies, following, start=begun)
         chosen = points[0].options(own, frequencies, following)
         weights |= {**_settings(chosen), "unknown_penalty": chosen.unknown}
     decoder: Decoder = by_letters(chosen)
@@ -202,25 +193,32 @@ def _weighed(
     # What reads hot words does not matter here, and need not be sent about.
     recurrent = recurrent_of(source, model)
     by_phones = partial(_spoken, source.alphabet, model, lexicon, recurrent)
-    with Bar("tuning by phones") as bar:
-        points = search(
-            clips,
-            by_phones,
-            replace(own, beam=tuning_beam or own.beam),
-            frequencies,
-            following,
-            spoken=True,
-            recurrent=recurrent is not None,
-            start=_tuned(phone_options(start), frequencies, following) if start.phones else None,
-            processes=processes,
-            progress=_counting(bar),
-        )
+    begun = _tuned(phone_options(start), frequencies, following) if start.phones else None
+    asked = {"spoken": True, "recurrent": recurrent is not None}
+    points = look("tuning by phones", clips, by_phones, own, frequencies, following, start=begun, **asked)
     chosen = points[0].options(own, frequencies, following)
     spoken = {**phone_settings(source), **_settings(chosen), "letters_weight": chosen.letters}
     if recurrent:
         spoken["recurrent_weight"] = chosen.recurrent
     judging = SpokenDecoder(source.alphabet, model, lexicon, chosen, lambda: decoder, recurrent=recurrent)
     return points, {**weights, "phones": spoken}, judging
+
+
+def _looked_for(
+    what: str,
+    clips: list[Clip],
+    decoder: Callable[[BeamOptions], Decoder],
+    options: BeamOptions,
+    *given: Any,
+    beam: int | None,
+    **asked: Any,
+) -> list[Point]:
+    """Return the points that a search for weights tries, best first, with a bar and perhaps a beam of its own."""
+    from auricle.language.tune import tune as search
+
+    narrow = replace(options, beam=beam or options.beam)
+    with Bar(what) as bar:
+        return search(clips, decoder, narrow, *given, progress=_counting(bar), **asked)
 
 
 def _tuned(options: BeamOptions, frequencies: Array, following: Array | None) -> Point | None:
