@@ -13,7 +13,7 @@ All beams take a step at once, as rows of arrays; a text is one beam, however ma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -22,9 +22,10 @@ import numpy.typing as npt
 
 from auricle.alphabet import BLANK, Alphabet
 from auricle.decoding.alignment import align
+from auricle.decoding.finder import Finder, Keys
 from auricle.decoding.fusion import Fusion
 from auricle.decoding.hotwords import DEFAULT_BOOST, HotWords, hot_words, rewards
-from auricle.decoding.lexicon import ROOT, Ids
+from auricle.decoding.lexicon import NO_WORD, ROOT, Ids
 from auricle.decoding.ngram import NgramModel
 from auricle.decoding.types import BeamOptions, Hypothesis, Phrases
 from auricle.errors import AuricleError
@@ -128,8 +129,8 @@ class _Beams:
     token: Scores
     extra: Scores
     last: Places
-    key: npt.NDArray[np.uint64]
-    parent: npt.NDArray[np.uint64]
+    key: Keys
+    parent: Keys
     history: Places
     node: Ids
     hot: Ids
@@ -137,10 +138,7 @@ class _Beams:
     ended: Scores
     ended_state: Ids
     ended_word: Ids
-    total: Scores = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.total = np.logaddexp(self.blank, self.token)
+    total: Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +156,13 @@ class _Grown:
     hot: Ids | None
 
 
+def _places(mask: npt.NDArray[np.bool_]) -> tuple[Places, Places]:
+    """Return row and column of what is true in [rows, columns]; NumPy's own `nonzero` takes five times as long."""
+    flat = np.flatnonzero(mask)
+    rows = flat // mask.shape[1]
+    return rows, flat - rows * mask.shape[1]
+
+
 class _Search:
     """One utterance's search."""
 
@@ -165,6 +170,7 @@ class _Search:
         self._fusion, self._hot, self._options = fusion, hot, options
         self._token_threshold = options.acoustic * options.token_threshold
         self._pairs = np.array(options.pairs, np.float64) if options.pairs else None
+        self._finder = Finder(options.beam)
         # The most that one more letter can add to `extra`.
         self._most = (fusion.most if fusion else 0.0) + (float(hot.reward.max()) if hot else 0.0)
         state = fusion.model.start() if fusion else np.zeros(0, np.int32)
@@ -182,6 +188,7 @@ class _Search:
             ended=np.full(1, np.nan),
             ended_state=state[None],
             ended_word=np.zeros(1, np.int32),
+            total=np.zeros(1),
         )
         # Every text ever kept: the entry of the text without its last token, and that token. Entry 0 is the empty text.
         self._came_from: list[Places] = [np.zeros(1, np.intp)]
@@ -201,61 +208,70 @@ class _Search:
             beams.blank, beams.token = blank, token
             beams.total = np.logaddexp(blank, token)
             return
-        # A repeated token is a new one only after a blank.
-        added = np.where(beams.last[:, None] == tokens, beams.blank[:, None], beams.total[:, None]) + row[tokens]
+        # [tokens, beams], so that what goes along the beams lies together.
+        repeated = beams.last == tokens[:, None]
+        worth = row[tokens][:, None]
         if self._pairs is not None:
-            added += self._pairs[beams.last[:, None], tokens]
-        self._merge(token, added, tokens)
-        stayed = np.logaddexp(blank, token) + beams.extra
+            worth = (self._pairs[:, tokens].T + worth).take(beams.last, axis=1)
+        # A repeated token is a new one only after a blank.
+        added = np.where(repeated, beams.blank, beams.total) + worth
+        self._merge(token, added, *_places(repeated))
+        total = np.logaddexp(blank, token)
+        stayed = total + beams.extra
         grown = self._grown(added, tokens, stayed, space)
-        kept = self._best(np.concatenate((stayed, grown.path + grown.gain + beams.extra[grown.source])))
-        self._take(kept, blank, token, grown, space)
+        kept = self._best(np.concatenate((stayed, grown.path + grown.gain + beams.extra.take(grown.source))))
+        self._take(kept, blank, token, total, grown, space)
 
-    def _merge(self, token: Scores, added: Scores, tokens: Places) -> None:
-        """Where a beam with one more token is a beam already, move its probability there."""
+    def _merge(self, token: Scores, added: Scores, columns: Places, rows: Places) -> None:
+        """Where a beam with one more token is a beam already, move its probability there.
+
+        `rows` are the beams whose last token is tried, and `columns` say where it stands in `added` [tokens, beams].
+        """
         beams = self._beams
-        order = beams.key.argsort()
-        shorter = order.take(beams.key.searchsorted(beams.parent, sorter=order), mode="clip")
-        longer = np.flatnonzero(beams.key[shorter] == beams.parent)
-        if not len(longer):
+        shorter, found = self._finder(beams.key, beams.parent.take(rows))
+        if not len(found):
             return
-        shorter, last = shorter[longer], beams.last[longer]
-        column = np.minimum(np.searchsorted(tokens, last), len(tokens) - 1)
-        tried = tokens[column] == last
-        shorter, longer, column = shorter[tried], longer[tried], column[tried]
-        token[longer] = np.logaddexp(token[longer], added[shorter, column])
-        added[shorter, column] = -np.inf
+        longer, place = rows[found], (columns[found], shorter)
+        token[longer] = np.logaddexp(token[longer], added[place])
+        added[place] = -np.inf
 
     def _grown(self, added: Scores, tokens: Places, stayed: Scores, space: int) -> _Grown:
-        """Return those of the beams with one more token, `added` [beams, tokens], that may be kept.
+        """Return those of the beams with one more token, `added` [tokens, beams], that may be kept.
 
         `stayed` [beams] are the scores of the beams without one.
         """
-        reach = added + self._beams.extra[:, None]
-        is_space = tokens == space
+        reach = added + self._beams.extra
         likely = reach >= self._least(reach, tokens, stayed, space) - self._most
-        if self._fusion and is_space.any():
-            hopeful = (reach >= self._floor()) & is_space
-            self._end_words(hopeful.any(axis=1) & np.isnan(self._beams.ended))
-            likely = np.where(is_space, hopeful, likely)
-        source, column = np.nonzero(likely)
-        token = tokens[column]
-        return _Grown(source, token, added[source, column], *self._gains(source, token, space))
+        if self._fusion:
+            for at in np.flatnonzero(tokens == space):
+                likely[at] = reach[at] >= self._floor()
+                self._end_words(likely[at] & np.isnan(self._beams.ended))
+        column, source = _places(likely)
+        token = tokens.take(column)
+        return _Grown(source, token, added[column, source], *self._gains(source, token, space))
 
     def _least(self, reach: Scores, tokens: Places, stayed: Scores, space: int) -> float:
         """Return a score below which nothing will be kept, from the beams that stay and the likeliest letter.
 
-        Most of `reach` [beams, tokens] is below it, whatever language model and hot words say: cheaper than asking.
+        Most of `reach` [tokens, beams] is below it, whatever language model and hot words say: cheaper than asking.
         """
-        width = self._options.beam
-        best = np.where(tokens == space, -np.inf, reach.max(axis=0)).argmax()
-        gain: Scores = np.zeros(0)
+        known = stayed
+        best = int(np.where(tokens == space, -np.inf, reach.max(axis=1)).argmax())
         if tokens[best] != space:
-            every = np.arange(len(reach))
-            gain, _, _ = self._gains(every, np.full(len(reach), tokens[best]), space)
-        known = np.concatenate((stayed, reach[: len(gain), best] + gain))
-        least = float(known.max()) - self._options.beam_threshold
-        return max(least, float(np.partition(known, -width)[-width])) if len(known) > width else least
+            every = np.arange(len(stayed))
+            gain, _, _ = self._gains(every, np.full(len(stayed), tokens[best]), space)
+            known = np.concatenate((stayed, reach[best] + gain))
+        return self._lowest(known)
+
+    def _lowest(self, scores: Scores) -> float:
+        """Return the score below which none of these would be kept, were there no others."""
+        least, width = float(scores.max()) - self._options.beam_threshold, self._options.beam
+        if len(scores) > width:
+            near = scores[scores >= least]
+            if len(near) > width:
+                near.partition(len(near) - width)
+                return float(near[len(near) - width])
+        return least
 
     def _gains(self, source: Places, token: Places, space: int) -> tuple[Scores, Ids | None, Ids | None]:
         """Return what one more token [n] adds to `extra` of beams [n], and the trie and hot-word nodes it leads to."""
@@ -263,14 +279,15 @@ class _Search:
         gain: Scores = np.zeros(len(source))
         node = hots = None
         if fusion:
-            before = beams.node[source]
-            node = fusion.lexicon.step[before, token]
+            before = beams.node.take(source)
+            node = fusion.lexicon.step.reshape(-1).take(before.astype(np.intp) * fusion.lexicon.step.shape[1] + token)
             ends = np.flatnonzero(token == space)
             node[ends] = ROOT
-            gain = fusion.outlook[node].astype(np.float64) - fusion.outlook[before]
-            gain[ends] = beams.ended[source[ends]] - fusion.outlook[before[ends]]
+            outlook = fusion.outlook.take(before)
+            gain = fusion.outlook.take(node).astype(np.float64) - outlook
+            gain[ends] = beams.ended[source[ends]] - outlook[ends]
         if hot:
-            before = beams.hot[source]
+            before = beams.hot.take(source)
             hots = hot.step[before, token]
             gain = gain + hot.reward[before, token]
         return gain, node, hots
@@ -286,53 +303,60 @@ class _Search:
         rows = np.flatnonzero(wanted)
         if not len(rows):
             return
-        scores, words, states = fusion.end_words(beams.node[rows], beams.state[rows])
+        scores, words, states = fusion.end_words(beams.node.take(rows), beams.state.take(rows, axis=0))
         # No word has no letters: two spaces in a row, or one at the beginning, are not text.
         beams.ended[rows] = np.where(beams.node[rows] == ROOT, -np.inf, scores)
         beams.ended_state[rows], beams.ended_word[rows] = states, words
 
     def _best(self, scores: Scores) -> Places:
-        width = self._options.beam
-        kept = np.argpartition(-scores, width - 1)[:width] if len(scores) > width else np.arange(len(scores))
-        chosen = scores[kept]
-        good = chosen >= chosen.max() - self._options.beam_threshold
-        # An impossible text is kept only where there is no other.
-        good &= chosen > -np.inf
-        return kept[good] if good.any() else kept[:1]
+        least, width = scores.max() - self._options.beam_threshold, self._options.beam
+        kept = np.flatnonzero(scores >= least if least > -np.inf else scores > -np.inf)
+        if not len(kept):
+            return np.array([scores.argmax()])  # an impossible text, as there is no other
+        if len(kept) > width:
+            kept = kept[scores[kept].argpartition(len(kept) - width)[-width:]]
+        return kept
 
-    def _take(self, kept: Places, blank: Scores, token: Scores, more: _Grown, space: int) -> None:
+    def _take(  # noqa: PLR0917
+        self, kept: Places, blank: Scores, token: Scores, total: Scores, more: _Grown, space: int
+    ) -> None:
         """Make the next beams of those `kept`: the first are beams that stay, the others beams with one more token."""
         beams, count = self._beams, len(self._beams.last)
         stay, new = kept[kept < count], kept[kept >= count] - count
-        source = np.concatenate((stay, more.source[new]))
-        grown = np.arange(len(source)) >= len(stay)
-        last = np.concatenate((beams.last[stay], more.token[new]))
-        self._came_from.append(beams.history[more.source[new]])
-        self._came_with.append(more.token[new])
-        history = beams.history[source]
+        token_of, source_of = more.token.take(new), more.source.take(new)
+        source = np.concatenate((stay, source_of))
+        grown = slice(len(stay), len(source))
+        self._came_from.append(beams.history.take(source_of))
+        self._came_with.append(token_of)
+        history = beams.history.take(source)
         history[grown] = self._entries + np.arange(len(new))
         self._entries += len(new)
-        key, parent = beams.key[source], beams.parent[source]
+        key, parent = beams.key.take(source), beams.parent.take(source)
         parent[grown] = key[grown]
-        key[grown] = key[grown] * _FACTOR + more.token[new].astype(np.uint64)
-        ended, ended_state, state = beams.ended[source], beams.ended_state[source], beams.state[source]
-        ended_word = beams.ended_word[source]
+        key[grown] = key[grown] * _FACTOR + token_of.astype(np.uint64)
+        state, ended, ended_word = (
+            beams.state.take(source, axis=0),
+            beams.ended.take(source),
+            beams.ended_word.take(source),
+        )
+        ended_state = beams.ended_state.take(source, axis=0)
         if self._fusion:
-            self._came_as.append(ended_word[len(stay) :].astype(np.intp))
-        extra, node, hot = beams.extra[source], beams.node[source], beams.hot[source]
-        extra[grown] += more.gain[new]
+            self._came_as.append(ended_word[grown].astype(np.intp))
+        extra, node, hot = beams.extra.take(source), beams.node.take(source), beams.hot.take(source)
+        extra[grown] += more.gain.take(new)
         if more.node is not None:
-            node[grown] = more.node[new]
-            at_space = grown & (last == space)
+            node[grown] = more.node.take(new)
+            at_space = len(stay) + np.flatnonzero(token_of == space)
             state[at_space] = ended_state[at_space]
             ended[grown] = np.nan
         if more.hot is not None:
-            hot[grown] = more.hot[new]
+            hot[grown] = more.hot.take(new)
+        path = more.path.take(new)
         self._beams = _Beams(
-            blank=np.concatenate((blank[stay], np.full(len(new), -np.inf))),
-            token=np.concatenate((token[stay], more.path[new])),
+            blank=np.concatenate((blank.take(stay), np.full(len(new), -np.inf))),
+            token=np.concatenate((token.take(stay), path)),
             extra=extra,
-            last=last,
+            last=np.concatenate((beams.last.take(stay), token_of)),
             key=key,
             parent=parent,
             history=history,
@@ -342,6 +366,7 @@ class _Search:
             ended=ended,
             ended_state=ended_state,
             ended_word=ended_word,
+            total=np.concatenate((total.take(stay), path)),
         )
 
     def finish(self, space: int, count: int) -> list[Found]:
@@ -355,15 +380,21 @@ class _Search:
             scores = scores + self._hot.ending[beams.hot]
         came_from, came_with = np.concatenate(self._came_from), np.concatenate(self._came_with)
         came_as = np.concatenate(self._came_as)
-        results: list[Found] = []
-        for row in np.argsort(-scores, kind="stable")[:count]:
-            tokens: list[int] = []
-            words = [int(beams.ended_word[row])] if fusion and beams.node[row] != ROOT else []
-            entry = int(beams.history[row])
-            while entry:
-                tokens.append(int(came_with[entry]))
-                if fusion and tokens[-1] == space:
-                    words.append(int(came_as[entry]))
-                entry = int(came_from[entry])
-            results.append(Found(tuple(reversed(tokens)), tuple(reversed(words)), float(scores[row])))
-        return results
+        best = np.argsort(-scores, kind="stable")[:count]
+        # All texts are read backwards at once, until each of them has come to the empty one.
+        entry = beams.history[best]
+        tokens = [np.zeros(len(best), np.intp)]
+        words = [np.where(beams.node[best] != ROOT, beams.ended_word[best], NO_WORD) if fusion else tokens[0] + NO_WORD]
+        while entry.any():
+            tokens.append(came_with[entry])
+            if fusion:
+                words.append(np.where(tokens[-1] == space, came_as[entry], NO_WORD))
+            entry = came_from[entry]
+        # What stands before the beginning of a text that is shorter than others is a blank, which no text has.
+        read = zip(
+            np.array(tokens)[::-1].T.tolist(), np.array(words)[::-1].T.tolist(), scores[best].tolist(), strict=True
+        )
+        return [
+            Found(tuple(filter(None, text)), tuple(word for word in said if word != NO_WORD), score)
+            for text, said, score in read
+        ]

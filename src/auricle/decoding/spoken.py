@@ -37,28 +37,35 @@ class SpokenFusion(Fusion):
     """A language model whose words are spelled in phones. What no word begins with is not looked into."""
 
     def __init__(self, model: NgramModel, lexicon: SpokenLexicon, options: BeamOptions) -> None:
-        self.model, self.options, self.lexicon, self._alike = model, options, lexicon, lexicon.alike
+        self.model, self.options, self.lexicon, self._alike = model, options, lexicon, lexicon.alike.T.copy()
         self.outlook = (options.alpha * lexicon.outlook).astype(np.float32)
         self.outlook[lexicon.outside] = -np.inf
         self.most = 0.0
 
     def end_words(self, nodes: Ids, states: Ids) -> tuple[npt.NDArray[np.float64], Ids, Ids]:
         """Return what `Fusion` returns; of words that are said alike, it is that of the likeliest here."""
-        rows = self.lexicon.word_at[nodes]
-        scores, after = np.full(len(nodes), -np.inf), states.copy()
-        best = np.zeros(len(nodes), np.int32)
-        for alike in self._alike.T:
-            here = np.flatnonzero(rows >= 0)
-            here = here[alike[rows[here]] >= 0]
-            if not len(here):
+        rows = self.lexicon.word_at.take(nodes)
+        here = np.flatnonzero(rows >= 0)
+        rows, before = rows.take(here), states.take(here, axis=0)
+        words = self._alike[0].take(rows)
+        likeliest, reached = self._worth(before, words)
+        for alike in self._alike[1:]:
+            others = alike.take(rows)
+            more = np.flatnonzero(others >= 0)
+            if not len(more):
                 break
-            words = alike[rows[here]]
-            log_probs, reached = self.model.score(states[here], words)
-            own = self.options.alpha * log_probs.astype(np.float64) + self.options.beta
-            better = own > scores[here]
-            scores[here[better]], after[here[better]] = own[better], reached[better]
-            best[here[better]] = words[better]
+            own, after = self._worth(before.take(more, axis=0), others.take(more))
+            better = np.flatnonzero(own > likeliest.take(more))
+            changed = more.take(better)
+            likeliest[changed], reached[changed] = own.take(better), after.take(better, axis=0)
+            words[changed] = others.take(changed)
+        scores, best, after = np.full(len(nodes), -np.inf), np.zeros(len(nodes), np.int32), states.copy()
+        scores[here], best[here], after[here] = likeliest, words, reached
         return scores, best, after
+
+    def _worth(self, states: Ids, words: Ids) -> tuple[npt.NDArray[np.float64], Ids]:
+        log_probs, after = self.model.score(states, words)
+        return self.options.alpha * log_probs.astype(np.float64) + self.options.beta, after
 
 
 class SpokenDecoder:
