@@ -157,8 +157,8 @@ class _Grown:
 
 
 def _places(mask: npt.NDArray[np.bool_]) -> tuple[Places, Places]:
-    """Return row and column of what is true in [rows, columns]; NumPy's own `nonzero` takes five times as long."""
-    flat = np.flatnonzero(mask)
+    """Return row and column of what is true in [rows, columns]; NumPy's own `nonzero` takes three times as long."""
+    (flat,) = mask.reshape(-1).nonzero()
     rows = flat // mask.shape[1]
     return rows, flat - rows * mask.shape[1]
 
@@ -202,7 +202,7 @@ class _Search:
         beams = self._beams
         blank = beams.total + row[BLANK]
         token = beams.token + row[beams.last]
-        tokens = np.flatnonzero(row >= row.max() - self._token_threshold)
+        (tokens,) = (row >= row.max() - self._token_threshold).nonzero()
         tokens = tokens[tokens != BLANK]
         if not len(tokens):
             beams.blank, beams.token = blank, token
@@ -243,7 +243,7 @@ class _Search:
         reach = added + self._beams.extra
         likely = reach >= self._least(reach, tokens, stayed, space) - self._most
         if self._fusion:
-            for at in np.flatnonzero(tokens == space):
+            for at in (tokens == space).nonzero()[0]:
                 likely[at] = reach[at] >= self._floor()
                 self._end_words(likely[at] & np.isnan(self._beams.ended))
         column, source = _places(likely)
@@ -281,7 +281,7 @@ class _Search:
         if fusion:
             before = beams.node.take(source)
             node = fusion.lexicon.step.reshape(-1).take(before.astype(np.intp) * fusion.lexicon.step.shape[1] + token)
-            ends = np.flatnonzero(token == space)
+            (ends,) = (token == space).nonzero()
             node[ends] = ROOT
             outlook = fusion.outlook.take(before)
             gain = fusion.outlook.take(node).astype(np.float64) - outlook
@@ -310,7 +310,7 @@ class _Search:
 
     def _best(self, scores: Scores) -> Places:
         least, width = scores.max() - self._options.beam_threshold, self._options.beam
-        kept = np.flatnonzero(scores >= least if least > -np.inf else scores > -np.inf)
+        (kept,) = (scores >= least if least > -np.inf else scores > -np.inf).nonzero()
         if not len(kept):
             return np.array([scores.argmax()])  # an impossible text, as there is no other
         if len(kept) > width:
@@ -346,7 +346,7 @@ class _Search:
         extra[grown] += more.gain.take(new)
         if more.node is not None:
             node[grown] = more.node.take(new)
-            at_space = len(stay) + np.flatnonzero(token_of == space)
+            at_space = len(stay) + (token_of == space).nonzero()[0]
             state[at_space] = ended_state[at_space]
             ended[grown] = np.nan
         if more.hot is not None:

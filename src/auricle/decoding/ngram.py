@@ -112,8 +112,9 @@ class NgramModel:
         keys |= words[:, None]  # a context of -1 stays below zero, where no key is
         blocks = self._blocks.searchsorted(keys, side="right")
         hits = self._keys.take(blocks, axis=0) == keys[:, :, None]
-        found = hits.any(axis=2)
         at = hits.argmax(axis=2)
+        # `hits.any(axis=2)`, three times as quick.
+        found = hits.reshape(-1).take(np.arange(0, hits.size, _BLOCK).reshape(at.shape) + at)
         at += len(self.words) + blocks * _BLOCK
         back_offs = self._back_offs.take(states)
         longer = self._log_probs.take(at, mode="clip")
