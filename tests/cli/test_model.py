@@ -125,3 +125,41 @@ def test_list_names_what_is_built_in(
     monkeypatch.setattr("auricle.bundle._EMBEDDED", tmp_path / "none")
     assert auricle("model", "list").out == ""
     assert "(none)" in auricle("model", "show", "toy").err
+
+
+def test_models_are_averaged(auricle: Run, toy_bundle: Path, tmp_path: Path) -> None:
+    later, mean, card = tmp_path / "later.auricle", tmp_path / "mean.auricle", tmp_path / "card.json"
+    write_bundle(replace(read_bundle(toy_bundle), name="later"), later)
+    card.write_text('{"summary": "a mean"}')
+    parts = ("--weight", 1, "--weight", 3)
+    result = auricle("model", "average", toy_bundle, later, *parts, "--card", card, "--output", mean)
+    assert (result.code, result.err) == (0, "")
+    assert "the mean of 2 models" in result.out
+    written = read_bundle(mean).card
+    assert [(one["name"], one["part"]) for one in written["averaged"]] == [("toy", 0.25), ("later", 0.75)]
+    assert written["summary"] == "a mean"
+    assert auricle("model", "show", mean).code == 0
+
+
+@pytest.mark.parametrize(
+    ("models", "options", "said"),
+    [
+        (1, (), "two models or more"),
+        (2, ("--weight", 0, "--weight", 0), "above"),
+        (2, ("--weight", 1), "1 weights for 2 models"),
+    ],
+)
+def test_an_average_that_is_none_is_refused(
+    *, models: int, options: tuple[object, ...], said: str, auricle: Run, toy_bundle: Path, tmp_path: Path
+) -> None:
+    mean = tmp_path / "mean.auricle"
+    result = auricle("model", "average", *[toy_bundle] * models, *options, "--output", mean)
+    assert result.code
+    assert said in result.err
+    assert not mean.exists()
+
+
+def test_models_of_different_kinds_are_not_averaged(auricle: Run, toy_bundle: Path, tmp_path: Path) -> None:
+    result = auricle("model", "average", "english", toy_bundle, "--output", tmp_path / "mean.auricle")
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert "cannot be averaged" in result.err

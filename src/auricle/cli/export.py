@@ -41,7 +41,7 @@ def export(
     """
     if output.suffix != ".auricle":
         raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="OUTPUT.auricle")
-    fields = _read_card(card) if card else {}
+    fields = read_card(card) if card else {}
     try:
         from auricle.training.export import PARITY
         from auricle.training.module import load_module
@@ -76,7 +76,8 @@ def _parity(module: Any) -> float:
     return check_parity(module.network, clips)
 
 
-def _read_card(path: Path) -> dict[str, Any]:
+def read_card(path: Path) -> dict[str, Any]:
+    """Return the fields of a model card. Raises AuricleError for a file that holds none."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,20 +1,24 @@
-"""`auricle model show` and `auricle model list`."""
+"""`auricle model show`, `auricle model list` and `auricle model average`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from auricle.cli.app import app
+from auricle.cli.export import read_card
 from auricle.cli.terminal import load_recognizer, setting
+from auricle.errors import AuricleError, MissingExtraError
 
 if TYPE_CHECKING:
     from auricle.bundle import Bundle
 
-model_app = typer.Typer(no_args_is_help=True, help="Look at model bundles.")
+model_app = typer.Typer(no_args_is_help=True, help="Look at model bundles, and average them.")
 app.add_typer(model_app, name="model")
 
 
@@ -42,6 +46,45 @@ def list_() -> None:
 
     for name in embedded_names():
         typer.echo(name)
+
+
+@model_app.command()
+def average(
+    bundles: Annotated[
+        list[str], typer.Argument(metavar="BUNDLE...", help="Two models or more: paths, or built-in names.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="NEW.auricle", help="The bundle to write.")],
+    weight: Annotated[
+        list[float] | None,
+        typer.Option("--weight", min=0.0, help="Part of each model, in their order; default: all alike."),
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Fields to add to the model card, or to replace in it.")
+    ] = None,
+) -> None:
+    """Write a model whose weights are the mean of those of others.
+
+    They have to be of one family: epochs of one run (RUN/kept), a run and what it began from (--init), or several
+    runs that began from the same model. Their mean is often better than the best of them. Language models, and all that
+    is not the network's weights, are the first one's.
+    """
+    from auricle.bundle import find_bundle, write_bundle
+
+    try:
+        from auricle.training.averaging import averaged
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("model average", "train") from error
+    if weight and len(weight) != len(bundles):
+        raise typer.BadParameter(f"{len(weight)} weights for {len(bundles)} models.", param_hint="--weight")
+    if output.suffix != ".auricle":
+        raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
+    fields = read_card(card) if card else {}
+    mean = averaged([find_bundle(bundle) for bundle in bundles], weight or [1.0] * len(bundles))
+    try:
+        write_bundle(replace(mean, card={**mean.card, **fields}), output)
+    except OSError as error:
+        raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
+    typer.echo(f"{output}: the mean of {len(bundles)} models, {output.stat().st_size / 1e6:.2f} MB")
 
 
 def _lines(bundle: Bundle) -> Iterator[str]:

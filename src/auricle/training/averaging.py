@@ -1,0 +1,75 @@
+"""Averaging the weights of models that grew from one another: often better than the best of them.
+
+Points of one run that are epochs apart, or models fine-tuned from the same one, lie in one basin of the loss, and their
+mean lies nearer to its middle (Izmailov et al., 2018; Wortsman et al., 2022). Networks that began apart have nothing in
+common to average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from auricle.bundle import ACOUSTIC, Bundle
+from auricle.errors import TrainingError
+
+
+def averaged(bundles: Sequence[Bundle], weights: Sequence[float]) -> Bundle:
+    """Return the first of two or more bundles with the mean of the weights of all of them, `weights` being their parts.
+
+    All else is the first one's; its card says what was averaged. Raises TrainingError for networks of other sizes,
+    letters or features, for weights in int8, and for parts that are no parts.
+    """
+    if len(bundles) < 2 or len(bundles) != len(weights):
+        raise TrainingError("an average is of two models or more, each with a weight.")
+    if min(weights) < 0 or not 0 < sum(weights) < np.inf:
+        raise TrainingError("the weights of an average are not below zero, and one of them is above.")
+    parts = [weight / sum(weights) for weight in weights]
+    first = bundles[0]
+    graphs = [onnx.load_from_string(bundle.files[ACOUSTIC]) for bundle in bundles]
+    others = [{one.name: numpy_helper.to_array(one) for one in graph.graph.initializer} for graph in graphs]
+    for bundle, held in zip(bundles, others, strict=True):
+        _refuse_another(first, bundle, others[0], held)
+    for initializer in graphs[0].graph.initializer:
+        own = others[0][initializer.name]
+        if own.dtype.kind == "f":
+            mean = sum(
+                part * held[initializer.name].astype(np.float64) for part, held in zip(parts, others, strict=True)
+            )
+            initializer.CopyFrom(numpy_helper.from_array(np.asarray(mean, own.dtype), initializer.name))
+    sources = [
+        {"name": bundle.name, "created": bundle.created, "part": round(part, 4)}
+        for bundle, part in zip(bundles, parts, strict=True)
+    ]
+    return replace(
+        first,
+        files={**first.files, ACOUSTIC: graphs[0].SerializeToString()},
+        card={**first.card, "averaged": sources},
+    )
+
+
+def _refuse_another(
+    first: Bundle, bundle: Bundle, ours: dict[str, NDArray[Any]], theirs: dict[str, NDArray[Any]]
+) -> None:
+    if any(array.dtype == np.int8 and array.size > 1 for array in theirs.values()):
+        raise TrainingError(f"{bundle.name}: its weights are int8; average float16 or float32, and then export.")
+    same = (bundle.features, bundle.alphabet, bundle.phones) == (first.features, first.alphabet, first.phones)
+    same = same and {name: (array.shape, array.dtype) for name, array in ours.items()} == {
+        name: (array.shape, array.dtype) for name, array in theirs.items()
+    }
+    same = same and all(np.array_equal(array, theirs[name]) for name, array in ours.items() if array.dtype.kind != "f")
+    for mine, other in (
+        (first.normalization.mean, bundle.normalization.mean),
+        (first.normalization.std, bundle.normalization.std),
+    ):
+        same = same and bool(np.allclose(mine, other, rtol=1e-5))
+    if not same:
+        raise TrainingError(
+            f"{bundle.name} and {first.name} cannot be averaged: they differ in more than the values of their weights."
+        )
