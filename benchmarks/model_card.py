@@ -11,6 +11,7 @@ had seen, HOURS of which were seen before it began. Intervals are 95 %, by boots
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,15 +73,15 @@ def draw(curves: Sequence[str], picture: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from auricle.training.page import read_rows
-
     figure = Figure(figsize=(9, 4.6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2)
     for curve in curves:
         name, _, where = curve.partition("=")
         folder, _, before = where.partition("@")
-        rows = [row for row in read_rows(Path(folder) / "epochs.jsonl") if row.get("dev_wer") is not None]
+        read = map(json.loads, (Path(folder) / "epochs.jsonl").read_text().splitlines())
+        # A run that went on from an earlier place has scored some epochs twice.
+        rows = list({row["epoch"]: row for row in read if row.get("dev_wer") is not None}.values())
         hours = [row["audio_hours"] + float(before or 0) for row in rows]
         for axis, key in zip(axes, ("dev_wer", "dev_cer"), strict=True):
             axis.plot(hours, [100 * row[key] for row in rows], marker="o", markersize=3, label=name)
