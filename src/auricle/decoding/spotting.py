@@ -51,7 +51,7 @@ class Spotter:
                         tokens.append(token)
                     nodes[phrase] = children[node][token]
         self._phrases = tuple(phrases)
-        self._ends: Ids = np.array([nodes[phrase] for phrase in phrases], np.int32)
+        self._ends = np.array([nodes[phrase] for phrase in phrases], np.intp)
         self._least: Array = np.array([least[phrase] for phrase in phrases], np.float32)
         self._parents = np.array(parents, np.intp)
         self._tokens = np.array(tokens, np.intp)
@@ -70,25 +70,26 @@ class Spotter:
         frames, hits, scores, begins = [], [], [], []
         for frame, row in enumerate(relative):
             blank_begin[0] = frame
-            likely = np.flatnonzero(row[1 : len(self._nodes_of)] >= -_TOKEN_THRESHOLD)
-            after = np.concatenate((nowhere, *(self._nodes_of[token] for token in 1 + likely)))
-            parents = self._parents[after]
-            over_blank, over_token = blank[parents], np.where(self._doubled[after], -np.inf, token[parents])
-            begin = np.where(over_token > over_blank, token_begin[parents], blank_begin[parents])
+            likely = (row[1 : len(self._nodes_of)] >= -_TOKEN_THRESHOLD).nonzero()[0].tolist()
+            after = np.concatenate((nowhere, *(self._nodes_of[1 + token] for token in likely)))
+            parents = self._parents.take(after)
+            over_blank, over_token = blank.take(parents), token.take(parents)
+            over_token[self._doubled.take(after)] = -np.inf
+            begin = np.where(over_token > over_blank, token_begin.take(parents), blank_begin.take(parents))
             entered = np.maximum(over_token, over_blank)
-            stayed = token[after]
-            begin = np.where(stayed >= entered, token_begin[after], begin)
-            best = np.maximum(stayed, entered) + row[self._tokens[after]]
+            stayed = token.take(after)
+            begin = np.where(stayed >= entered, token_begin.take(after), begin)
+            best = np.maximum(stayed, entered) + row.take(self._tokens.take(after))
 
-            ended = nodes[token[nodes] > blank[nodes]]
-            blank[ended], blank_begin[ended] = token[ended], token_begin[ended]
+            ended = nodes[token.take(nodes) > blank.take(nodes)]
+            blank[ended], blank_begin[ended] = token.take(ended), token_begin.take(ended)
             blank += row[BLANK]
             blank[0] = 0.0
             token[nodes] = -np.inf
             token[after], token_begin[after] = best, begin
             nodes = after
-            ends = token[self._ends]
-            found = np.flatnonzero(ends >= self._least)
+            ends = token.take(self._ends)
+            (found,) = (ends >= self._least).nonzero()
             if len(found):
                 frames.append(np.full(len(found), frame))
                 hits.append(found)
