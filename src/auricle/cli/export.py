@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from auricle.cli.app import app
+from auricle.cli.terminal import expect_bundle_name, save_bundle
 from auricle.errors import AuricleError, MissingExtraError
 
 
@@ -39,23 +40,18 @@ def export(
     It is refused when PyTorch and ONNX Runtime disagree about what the network says. A run's best.auricle is a bundle
     already: that of the epoch with the lowest word error rate on its dev set.
     """
-    if output.suffix != ".auricle":
-        raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="OUTPUT.auricle")
+    expect_bundle_name(output, "OUTPUT.auricle")
     fields = read_card(card) if card else {}
     try:
         from auricle.training.export import PARITY
         from auricle.training.module import load_module
     except ModuleNotFoundError as error:
         raise MissingExtraError("export", "train") from error
-    from auricle.bundle import write_bundle
 
     checkpoint = source / "last.ckpt" if source.is_dir() else source
     module = load_module(checkpoint)
     bundle = module.bundle(name or _name(checkpoint), weights=weights.value, card=fields)
-    try:
-        write_bundle(bundle, output)
-    except OSError as error:
-        raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
+    save_bundle(bundle, output)
     typer.echo(f"{output}: {bundle.name}, {output.stat().st_size / 1e6:.2f} MB, {weights} weights")
     typer.echo(
         f"parity of ONNX Runtime with PyTorch, in float32: {_parity(module):.1e} (at most {PARITY:g} is accepted)"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from auricle.cli.app import app
-from auricle.cli.terminal import write_whole
+from auricle.cli.terminal import expect_bundle_name, save_bundle, write_whole
 from auricle.errors import AuricleError, BundleError
 
 if TYPE_CHECKING:
@@ -107,12 +107,11 @@ def add(  # noqa: PLR0917  (typer makes options of them)
     With --pronunciations, a model that knows phones is searched by them: a word without one is then not found. Then a
     recurrent language model can be asked about the texts that are found.
     """
-    from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT, find_bundle, write_bundle
+    from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT, find_bundle
     from auricle.decoders import phone_settings
     from auricle.decoding.trie import SPECIALS
 
-    if output.suffix != ".auricle":
-        raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
+    expect_bundle_name(output)
     source = find_bundle(bundle)
     loaded = language_model(lm)
     unwritable = _unwritable(loaded, source.alphabet)
@@ -142,10 +141,7 @@ def add(  # noqa: PLR0917  (typer makes options of them)
             **({"recurrent_weight": own.get("recurrent_weight", _RECURRENT)} if recurrent else {}),
         }
     changed = replace(source, files=files, decoder=decoder)
-    try:
-        write_bundle(changed, output)
-    except OSError as error:
-        raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
+    save_bundle(changed, output)
     typer.echo(f"{output}: {changed.name}, {output.stat().st_size / 1e6:.2f} MB, {_counts(loaded.trie.counts)}")
     typer.echo("decoder: " + ", ".join(f"{name} {value:g}" for name, value in weights.items()))
     if unwritable:

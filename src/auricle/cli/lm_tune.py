@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.lm import lm_app
-from auricle.cli.terminal import Bar, complain, load_recognizer, setting, write_whole
+from auricle.cli.terminal import (
+    Bar,
+    complain,
+    expect_bundle_name,
+    load_recognizer,
+    save_bundle,
+    setting,
+    write_whole,
+)
 from auricle.errors import AudioError, AuricleError, BundleError
 
 if TYPE_CHECKING:
@@ -92,13 +100,12 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     language model if there is one. A bundle without a language model has its confidences calibrated only. Tune on
     speech that the model was not trained on and that you will not judge it by.
     """
-    from auricle.bundle import find_bundle, write_bundle
+    from auricle.bundle import find_bundle
     from auricle.calibration import calibration_error, fit, reliability
     from auricle.decoders import phone_settings
     from auricle.manifest import read_manifests
 
-    if output.suffix != ".auricle":
-        raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
+    expect_bundle_name(output)
     recognizer = load_recognizer(bundle, None, no_lm=True)
     source = recognizer.bundle
     given = {"beam": beam, "beam_threshold": beam_threshold}
@@ -128,10 +135,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     )
     curves = {"confidence_slope": round(curve.slope, 4), "confidence_offset": round(curve.offset, 4)}
     chosen = {**source.decoder, **weights, **curves}
-    try:
-        write_bundle(replace(source, decoder=chosen), output)
-    except OSError as error:
-        raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
+    save_bundle(replace(source, decoder=chosen), output)
     if picture:
         write_whole(picture, _picture(points, before, after))
     phones = chosen.pop("phones", {})

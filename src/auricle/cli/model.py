@@ -12,8 +12,8 @@ import typer
 
 from auricle.cli.app import app
 from auricle.cli.export import read_card
-from auricle.cli.terminal import load_recognizer, setting
-from auricle.errors import AuricleError, MissingExtraError
+from auricle.cli.terminal import expect_bundle_name, load_recognizer, save_bundle, setting
+from auricle.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from auricle.bundle import Bundle
@@ -68,7 +68,7 @@ def average(
     runs that began from the same model. Their mean is often better than the best of them. Language models, and all that
     is not the network's weights, are the first one's.
     """
-    from auricle.bundle import find_bundle, write_bundle
+    from auricle.bundle import find_bundle
 
     try:
         from auricle.training.averaging import averaged
@@ -76,14 +76,10 @@ def average(
         raise MissingExtraError("model average", "train") from error
     if weight and len(weight) != len(bundles):
         raise typer.BadParameter(f"{len(weight)} weights for {len(bundles)} models.", param_hint="--weight")
-    if output.suffix != ".auricle":
-        raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint="--output")
+    expect_bundle_name(output)
     fields = read_card(card) if card else {}
     mean = averaged([find_bundle(bundle) for bundle in bundles], weight or [1.0] * len(bundles))
-    try:
-        write_bundle(replace(mean, card={**mean.card, **fields}), output)
-    except OSError as error:
-        raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
+    save_bundle(replace(mean, card={**mean.card, **fields}), output)
     typer.echo(f"{output}: the mean of {len(bundles)} models, {output.stat().st_size / 1e6:.2f} MB")
 
 

@@ -16,6 +16,7 @@ from auricle.errors import AuricleError, BundleError
 
 if TYPE_CHECKING:
     from auricle.batch.engine import Engine
+    from auricle.bundle import Bundle
     from auricle.recognizer import Recognizer
 
 Model: TypeAlias = Annotated[
@@ -116,6 +117,22 @@ def write_whole(path: Path, content: str | bytes) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise AuricleError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def expect_bundle_name(output: Path, hint: str = "--output") -> None:
+    """Refuse a name for a bundle that is not one: another suffix would make it a directory."""
+    if output.suffix != ".auricle":
+        raise typer.BadParameter(f"{output} does not end in .auricle.", param_hint=hint)
+
+
+def save_bundle(bundle: Bundle, output: Path) -> None:
+    """Write a bundle. Raises AuricleError when that cannot be done."""
+    from auricle.bundle import write_bundle
+
+    try:
+        write_bundle(bundle, output)
+    except OSError as error:
+        raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
 
 
 def expect_writable(path: Path) -> None:

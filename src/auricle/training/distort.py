@@ -80,7 +80,7 @@ def room(seconds: float, distance: float, rate: int, rng: np.random.Generator) -
 def reverberate(samples: Array, impulse: Array) -> Array:
     """Convolve with an impulse response, scaled so that the clip is as loud as before; the length stays."""
     n = len(samples) + len(impulse) - 1
-    n += -n % 4096  # a length with a large prime factor takes three times as long
+    n += -n % 4096  # a length with a large prime factor takes several times as long
     wet = np.fft.irfft(np.fft.rfft(samples, n) * np.fft.rfft(impulse, n), n)[: len(samples)]
     power = np.mean(np.square(wet))
     return _float32(wet * np.sqrt(np.mean(np.square(samples)) / power)) if power else samples
