@@ -1,11 +1,11 @@
 """What a model card says about a model's mistakes: by set, by sex, by length of clip; and the curves of its training.
 
-    python benchmarks/model_card.py DATA/dev-mp3.jsonl DATA/dev-flac.jsonl [OTHER.jsonl ...] [--model BUNDLE] \\
+    python benchmarks/model_card.py [DATA/dev-mp3.jsonl DATA/dev-flac.jsonl OTHER.jsonl ...] [--model BUNDLE] \\
         [--limit N] [--pooled 2] [--curve NAME=RUN_FOLDER[@HOURS] ...] [--picture learning.png]
 
 Each manifest is a row, with the language model and without it; the first `--pooled` of them together are what the rows
 by sex and by length are of. A curve is the dev error rate of a run's `epochs.jsonl` against the hours of audio that it
-had seen, HOURS of which were seen before it began. Intervals are 95 %, by bootstrap over utterances.
+had seen, HOURS of which were seen before it began; without manifests there are curves alone. Intervals are 95 %, by bootstrap over utterances.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from auricle.report.results import Group
 
 
 def main() -> None:
-    """Print the tables, and draw the curves where a picture is asked for."""
+    """Print tables and draw curves, as asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("manifests", nargs="+", type=Path)
+    parser.add_argument("manifests", nargs="*", type=Path)
     parser.add_argument("--model", default="english")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--pooled", type=int, default=2)
@@ -37,6 +37,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.picture:
         draw(arguments.curve, arguments.picture)
+    if arguments.manifests:
+        tell(arguments)
+
+
+def tell(arguments: argparse.Namespace) -> None:
+    """Print the tables: by set, and by sex and length of the first sets together."""
     recognizer = auricle.load(arguments.model, threads=1)
     greedy = Recognizer(recognizer.bundle, threads=1, decoder=GreedyDecoder(recognizer.bundle.alphabet))
     print("| set | clips | minutes | WER, language model | WER, greedy | CER, language model | CER, greedy |")

@@ -216,7 +216,8 @@ def product_speed(dtype: torch.dtype, size: int = 2048) -> float:
         start = time.perf_counter()
         torch.mm(left, right)
         spent.append(time.perf_counter() - start)
-    return 2 * size**3 / statistics.median(spent[1:]) / 1e9
+    middle: float = statistics.median(spent[1:])
+    return 2 * size**3 / middle / 1e9
 
 
 def loader_speed(utterances: list[Utterance], recipe: Recipe) -> float:

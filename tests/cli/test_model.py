@@ -163,3 +163,29 @@ def test_models_of_different_kinds_are_not_averaged(auricle: Run, toy_bundle: Pa
     result = auricle("model", "average", "english", toy_bundle, "--output", tmp_path / "mean.auricle")
     assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
     assert "cannot be averaged" in result.err
+
+
+@pytest.mark.needs_embedded_model
+def test_a_model_is_grown_to_a_recipes_size(auricle: Run, tmp_path: Path) -> None:
+    larger = tmp_path / "larger.auricle"
+    recipe = Path(__file__).parents[2] / "recipes" / "english-reference.toml"
+    result = auricle("model", "grow", "english", recipe, "--output", larger)
+    assert (result.code, result.err) == (0, "")
+    written = read_bundle(larger).card
+    assert f"{written['parameters']:,} parameters" in result.out
+    assert written["grown_from"].startswith("english ")
+    assert written["recipe"]["network"]["gru_hidden"] == 512
+    assert auricle("model", "show", larger).code == 0
+
+
+def test_what_cannot_grow_is_refused_in_one_line(auricle: Run, toy_bundle: Path, tmp_path: Path) -> None:
+    recipes = Path(__file__).parents[2] / "recipes"
+    for model, recipe, said in (
+        (toy_bundle, recipes / "english-reference.toml", "does not hold the recipe"),
+        ("english", recipes / "tiny.toml", "another alphabet or other phones"),
+        ("english", tmp_path / "none.toml", "cannot read the recipe"),
+    ):
+        result = auricle("model", "grow", model, recipe, "--output", tmp_path / "larger.auricle")
+        assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+        assert said in result.err
+        assert not (tmp_path / "larger.auricle").exists()

@@ -1,4 +1,4 @@
-"""`auricle model show`, `auricle model list` and `auricle model average`."""
+"""`auricle model show`, `list`, `average` and `grow`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from auricle.errors import MissingExtraError
 if TYPE_CHECKING:
     from auricle.bundle import Bundle
 
-model_app = typer.Typer(no_args_is_help=True, help="Look at model bundles, and average them.")
+model_app = typer.Typer(no_args_is_help=True, help="Look at model bundles, average them, grow them.")
 app.add_typer(model_app, name="model")
 
 
@@ -81,6 +81,31 @@ def average(
     mean = averaged([find_bundle(bundle) for bundle in bundles], weight or [1.0] * len(bundles))
     save_bundle(replace(mean, card={**mean.card, **fields}), output)
     typer.echo(f"{output}: the mean of {len(bundles)} models, {output.stat().st_size / 1e6:.2f} MB")
+
+
+@model_app.command()
+def grow(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A bundle, or a built-in model.")],
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The recipe of the larger network.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="NEW.auricle", help="The bundle to write.")],
+) -> None:
+    """Write a larger model that says what a smaller one says, to train on from.
+
+    Mel bands, residual layers, GRU layers and their units may become more; all else in the recipe's features and
+    network has to be as it was. Then: auricle train RECIPE.toml --init NEW.auricle. Language models and settings of the
+    search stay as they are.
+    """
+    from auricle.bundle import find_bundle
+
+    try:
+        from auricle.training.growing import grown
+        from auricle.training.recipe import read_recipe
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("model grow", "train") from error
+    expect_bundle_name(output)
+    larger = grown(find_bundle(model), read_recipe(recipe))
+    save_bundle(larger, output)
+    typer.echo(f"{output}: {larger.card['parameters']:,} parameters, {output.stat().st_size / 1e6:.2f} MB")
 
 
 def _lines(bundle: Bundle) -> Iterator[str]:
