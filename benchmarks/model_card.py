@@ -5,7 +5,8 @@
 
 Each manifest is a row, with the language model and without it; the first `--pooled` of them together are what the rows
 by sex and by length are of. A curve is the dev error rate of a run's `epochs.jsonl` against the hours of audio that it
-had seen, HOURS of which were seen before it began; without manifests there are curves alone. Intervals are 95 %, by bootstrap over utterances.
+had seen, HOURS of which were seen before it began; without manifests there are curves alone. Intervals are 95 %, by
+bootstrap over utterances.
 """
 
 from __future__ import annotations
