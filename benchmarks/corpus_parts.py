@@ -1,6 +1,6 @@
 """Parts of a corpus, by reader, to draw a learning curve against hours of data with.
 
-    python benchmarks/fractions.py TRAIN.jsonl [OTHER.jsonl ...] --output FOLDER [--part 0.25 --part 0.5 --part 1]
+    python benchmarks/corpus_parts.py TRAIN.jsonl [OTHER.jsonl ...] --output FOLDER [--part 0.25 --part 0.5 --part 1]
 
 Readers are put in an order that only their names decide, and a part holds the first of them until it has its share of
 the hours: so a smaller part lies within a larger one, and has fewer readers, not the same ones with less of each.
