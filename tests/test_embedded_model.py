@@ -24,6 +24,18 @@ def test_it_hears_what_is_said(english: Recognizer, clips: Path) -> None:
     assert report.cer.value < 0.40
 
 
+def test_the_larger_one_beside_the_package_hears_it_too(clips: Path) -> None:
+    path = Path(__file__).parents[1] / "models" / "english-reference.auricle"
+    if not path.exists():
+        pytest.skip("models/ is not part of a source distribution")
+    recognizer = load(path, threads=1)
+    report = evaluate(read_manifest(clips / "clips.jsonl"), recognizer, normalise=recognizer.bundle.alphabet.normalise)
+    assert not report.failures
+    assert report.cer.value < 0.40
+    sizes = recognizer.bundle.card["recipe"]["network"]
+    assert (sizes["residual_layers"], sizes["gru_layers"], sizes["gru_hidden"]) == (3, 5, 512)
+
+
 # Against the 16 kHz WAV's text: what the codec alone changes, in characters. docs/audio-formats.md shows the texts.
 @pytest.mark.parametrize(
     ("name", "most"),

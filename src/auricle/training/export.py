@@ -279,6 +279,15 @@ def check_parity(network: DeepSpeech2, batch: Sequence[Array]) -> float:
     return worst
 
 
+def checked_onnx(network: DeepSpeech2, weights: Weights) -> bytes:
+    """Return the serialised graph as `to_onnx` does. Raises TrainingError unless the parity check passes."""
+    rng = np.random.default_rng(0)
+    stride = network.config.stride
+    ragged = (1, stride, 3 * stride + 1, 97, 40)
+    check_parity(network, [rng.standard_normal((frames, network.mel), dtype=np.float32) for frames in ragged])
+    return to_onnx(network, weights)
+
+
 def to_bundle(
     network: DeepSpeech2,
     *,
@@ -293,10 +302,6 @@ def to_bundle(
     card: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Return a bundle of the network. Raises TrainingError unless the parity check passes."""
-    rng = np.random.default_rng(0)
-    stride = network.config.stride
-    ragged = (1, stride, 3 * stride + 1, 97, 40)
-    check_parity(network, [rng.standard_normal((frames, features.mel), dtype=np.float32) for frames in ragged])
     return Bundle(
         name=name,
         version=version,
@@ -305,8 +310,8 @@ def to_bundle(
         normalization=normalization,
         alphabet=alphabet,
         phones=tuple(phones),
-        frame_seconds=stride * features.hop_seconds,
-        files={ACOUSTIC: to_onnx(network, weights)},
+        frame_seconds=network.config.stride * features.hop_seconds,
+        files={ACOUSTIC: checked_onnx(network, weights)},
         decoder={"kind": "greedy"},
         card=dict(card or {}),
     )

@@ -6,8 +6,8 @@ its new state is reckoned, so its state stays zero, and chance wherever others r
 reads the zeros too, which its gain makes up for. A new residual layer ends in zeros, and adds nothing.
 
 More mel bands are the one thing that cannot be added without a trace: the same band of frequencies is then more bands
-wide, and what read the old bands reads the new ones between which an old one would lie. A few minutes of training mend
-it.
+wide, and what read the old bands reads the new ones between which an old one would lie. That costs the English model
+a point of characters (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from torch import Tensor, nn
 from auricle.bundle import ACOUSTIC, Bundle
 from auricle.errors import TrainingError
 from auricle.features import FeatureConfig, Normalization
-from auricle.training.export import to_onnx
+from auricle.training.export import checked_onnx
 from auricle.training.gru import BiGRU
-from auricle.training.initial import started_from
+from auricle.training.initial import recipe_of, started_from
 from auricle.training.module import SpeechModule
 from auricle.training.network import DeepSpeech2, RecurrentLayer, ResidualConvolution
-from auricle.training.recipe import Recipe, make_recipe
+from auricle.training.recipe import Recipe
 
 _MAY_GROW = ("kernel_mel", "residual_layers", "gru_layers", "gru_hidden", "gru_input")
 _NO_MATTER = ("dropout", "gru_dropout", "gru_dropout_locked", "auxiliary_layer")
@@ -39,11 +39,7 @@ def grown(bundle: Bundle, recipe: Recipe) -> Bundle:
     Bands, layers and units may become more, all else has to be as it was; language models and settings stay. Raises
     TrainingError for a bundle that does not say what network it has, and for what would have to shrink or to change.
     """
-    card = bundle.card.get("recipe")
-    if not isinstance(card, dict):
-        raise TrainingError(f"{bundle.name}: its card does not hold the recipe of its network.")
-    own = make_recipe(card, f"the recipe in the card of {bundle.name}")
-    own = replace(own, alphabet=tuple(bundle.alphabet.characters), phones=bundle.phones, features=bundle.features)
+    own = recipe_of(bundle)
     _refuse_change(bundle.name, own, recipe)
     small = started_from(bundle, own).network
     positions = _positions(own.features, recipe.features)
@@ -62,7 +58,7 @@ def grown(bundle: Bundle, recipe: Recipe) -> Bundle:
         bundle,
         features=recipe.features,
         normalization=normalization,
-        files={**bundle.files, ACOUSTIC: to_onnx(large, "float16")},
+        files={**bundle.files, ACOUSTIC: checked_onnx(large, "float16")},
         card={
             **bundle.card,
             "recipe": recipe.to_dict(),

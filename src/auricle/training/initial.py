@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from auricle.bundle import Bundle
 from auricle.errors import TrainingError
 from auricle.training.export import read_weights
 from auricle.training.module import SpeechModule
-from auricle.training.recipe import Recipe
+from auricle.training.recipe import Recipe, make_recipe
 
 
 def started_from(bundle: Bundle, recipe: Recipe) -> SpeechModule:
@@ -39,6 +40,18 @@ def started_from(bundle: Bundle, recipe: Recipe) -> SpeechModule:
                 parameters[name].copy_(weight)
     module.card["started_from"] = f"{bundle.name} {bundle.version}"
     return module
+
+
+def recipe_of(bundle: Bundle) -> Recipe:
+    """Return the recipe in a bundle's card, with the bundle's own alphabet, phones and features.
+
+    `started_from` with it gives the bundle's network back. Raises TrainingError where the card holds none.
+    """
+    card = bundle.card.get("recipe")
+    if not isinstance(card, dict):
+        raise TrainingError(f"{bundle.name}: its card does not hold the recipe of its network.")
+    recipe = make_recipe(card, f"the recipe in the card of {bundle.name}")
+    return replace(recipe, alphabet=tuple(bundle.alphabet.characters), phones=bundle.phones, features=bundle.features)
 
 
 def _rows(letters: Sequence[str], phones: Sequence[str]) -> list[str]:
