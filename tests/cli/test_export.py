@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from auricle import load
-from auricle.bundle import read_bundle
+from auricle.bundle import read_bundle, write_bundle
 from auricle.features import Normalization
 
 from .conftest import Run
@@ -60,6 +61,34 @@ def test_name_weights_and_card(auricle: Run, run: Path, tmp_path: Path) -> None:
         assert "parameters" in bundle.card
         sizes[weights] = len(bundle.files["acoustic.onnx"])
     assert sizes["float32"] > sizes["float16"] > sizes["int8"]
+
+
+def test_a_bundle_is_stored_in_other_weights(auricle: Run, run: Path, tmp_path: Path, clips: Path) -> None:
+    first, small, again = (tmp_path / f"{name}.auricle" for name in ("first", "small", "again"))
+    card = tmp_path / "card.json"
+    card.write_text(json.dumps({"licence": "CC-BY-4.0"}))
+    assert auricle("export", run, first, "--weights", "float32").code == 0
+    bundle = read_bundle(first)
+    write_bundle(replace(bundle, decoder={"kind": "greedy", "kept": 1}, files={**bundle.files, "more": b"kept"}), first)
+    result = auricle("export", first, small, "--weights", "int8", "--name", "small", "--card", card)
+    assert (result.code, result.err) == (0, "")
+    assert "int8 weights" in result.out
+    stored = read_bundle(small)
+    assert (stored.name, stored.card["licence"]) == ("small", "CC-BY-4.0")
+    assert (stored.decoder, stored.files["more"]) == ({"kind": "greedy", "kept": 1}, b"kept")
+    assert len(stored.files["acoustic.onnx"]) < len(bundle.files["acoustic.onnx"])
+    # Back and forth between float32 and float32 nothing is lost.
+    assert auricle("export", first, again, "--weights", "float32").code == 0
+    assert read_bundle(again).files["acoustic.onnx"] == bundle.files["acoustic.onnx"]
+
+
+def test_a_bundle_that_does_not_know_its_network_is_not_stored_anew(
+    auricle: Run, toy_bundle: Path, tmp_path: Path
+) -> None:
+    result = auricle("export", toy_bundle, tmp_path / "out.auricle")
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert "does not hold the recipe" in result.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_disagreement_is_refused_in_one_line(

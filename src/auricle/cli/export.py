@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from auricle.cli.app import app
 from auricle.cli.terminal import expect_bundle_name, save_bundle
 from auricle.errors import AuricleError, MissingExtraError
+
+if TYPE_CHECKING:
+    from auricle.bundle import Bundle
 
 
 class Weights(StrEnum):
@@ -26,10 +30,13 @@ class Weights(StrEnum):
 def export(
     source: Annotated[
         Path,
-        typer.Argument(metavar="CHECKPOINT|RUN", help="A checkpoint, or a run's folder for its last.ckpt."),
+        typer.Argument(
+            metavar="CHECKPOINT|RUN|BUNDLE",
+            help="A checkpoint, a run's folder for its last.ckpt, or a bundle (.auricle) to store in other weights.",
+        ),
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT.auricle", help="The bundle to write.")],
-    name: Annotated[str | None, typer.Option(help="Name of the model; default: the run's.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model; default: the run's, or the bundle's.")] = None,
     weights: Annotated[Weights, typer.Option(help="How to store the weights.")] = Weights.FLOAT16,
     card: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Fields to add to the model card, or to replace in it.")
@@ -38,38 +45,56 @@ def export(
     """Turn a checkpoint into a model bundle.
 
     It is refused when PyTorch and ONNX Runtime disagree about what the network says. A run's best.auricle is a bundle
-    already: that of the epoch with the lowest word error rate on its dev set.
+    already: that of the epoch with the lowest word error rate on its dev set. A bundle may be exported anew, with other
+    weights, name or card; its language models and settings stay.
     """
     expect_bundle_name(output, "OUTPUT.auricle")
     fields = read_card(card) if card else {}
     try:
         from auricle.training.export import PARITY
-        from auricle.training.module import load_module
     except ModuleNotFoundError as error:
         raise MissingExtraError("export", "train") from error
 
-    checkpoint = source / "last.ckpt" if source.is_dir() else source
-    module = load_module(checkpoint)
-    bundle = module.bundle(name or _name(checkpoint), weights=weights.value, card=fields)
+    read = _from_bundle if source.suffix == ".auricle" else _from_checkpoint
+    bundle, network = read(source, name, weights, fields)
     save_bundle(bundle, output)
     typer.echo(f"{output}: {bundle.name}, {output.stat().st_size / 1e6:.2f} MB, {weights} weights")
     typer.echo(
-        f"parity of ONNX Runtime with PyTorch, in float32: {_parity(module):.1e} (at most {PARITY:g} is accepted)"
+        f"parity of ONNX Runtime with PyTorch, in float32: {_parity(network):.1e} (at most {PARITY:g} is accepted)"
     )
+
+
+def _from_checkpoint(source: Path, name: str | None, weights: Weights, fields: dict[str, Any]) -> tuple[Bundle, Any]:
+    from auricle.training.module import load_module
+
+    checkpoint = source / "last.ckpt" if source.is_dir() else source
+    module = load_module(checkpoint)
+    return module.bundle(name or _name(checkpoint), weights=weights.value, card=fields), module.network
+
+
+def _from_bundle(source: Path, name: str | None, weights: Weights, fields: dict[str, Any]) -> tuple[Bundle, Any]:
+    from auricle.bundle import ACOUSTIC, read_bundle
+    from auricle.training.export import checked_onnx
+    from auricle.training.initial import recipe_of, started_from
+
+    bundle = read_bundle(source)
+    network = started_from(bundle, recipe_of(bundle)).network
+    files = {**bundle.files, ACOUSTIC: checked_onnx(network, weights.value)}
+    return replace(bundle, name=name or bundle.name, files=files, card={**bundle.card, **fields}), network
 
 
 def _name(checkpoint: Path) -> str:
     return checkpoint.resolve().parent.name if checkpoint.name == "last.ckpt" else checkpoint.stem
 
 
-def _parity(module: Any) -> float:
+def _parity(network: Any) -> float:
     import numpy as np
 
     from auricle.training.export import check_parity
 
     rng = np.random.default_rng(1)
-    clips = [rng.standard_normal((frames, module.network.mel), dtype=np.float32) for frames in (33, 100, 250)]
-    return check_parity(module.network, clips)
+    clips = [rng.standard_normal((frames, network.mel), dtype=np.float32) for frames in (33, 100, 250)]
+    return check_parity(network, clips)
 
 
 def read_card(path: Path) -> dict[str, Any]:
