@@ -80,6 +80,18 @@ def test_what_is_new_learns() -> None:
         assert (gradient.flatten(1).abs().sum(-1) > 0).all()
 
 
+def test_a_wide_kernel_keeps_its_place_in_hertz_and_a_narrow_one_its_taps() -> None:
+    small = made(replace(CONFIG, kernel_mel=3))
+    recipe = recipe_for(replace(CONFIG, kernel_mel=5))
+    larger = replace(recipe, features=replace(recipe.features, mel=27))  # each second of 27 bands is one of the 13
+    bundle = grown(known(small, recipe_for(replace(CONFIG, kernel_mel=3))), larger)
+    large = started_from(bundle, larger).network
+    wide, narrow = large.convolution.weight, large.get_parameter("residuals.0.convolutions.0.weight")
+    torch.testing.assert_close(wide[..., ::2], small.convolution.weight, rtol=1e-3, atol=1e-3)
+    assert wide[..., 1::2].abs().max() < 1e-3
+    torch.testing.assert_close(narrow, small.get_parameter("residuals.0.convolutions.0.weight"), rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.needs_embedded_model
 def test_the_english_model_hears_at_the_reference_size(clips: Path) -> None:
     english = embedded_bundle()
