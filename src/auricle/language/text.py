@@ -48,6 +48,17 @@ def read_sentences(path: str | Path, alphabet: Alphabet, *, spell: bool = True) 
         yield [sentence for sentence in sentences if sentence]
 
 
+def read_spoken(path: str | Path, alphabet: Alphabet) -> Iterator[tuple[str, str]]:
+    """Yield each sentence of a file, as `read_sentences` takes it, twice: for a voice to read aloud, and normalised.
+
+    For a voice it keeps its punctuation and its capitals, and its abbreviations are words.
+    """
+    for line in _texts(Path(path)):
+        for sentence in split_sentences(line):
+            if text := normalise(sentence, alphabet):
+                yield spell_out(sentence), text
+
+
 def split_sentences(paragraph: str) -> list[str]:
     """Return the sentences of a paragraph: they end at . ! or ? before a space and a letter that is not small.
 

@@ -1,0 +1,38 @@
+"""`auricle data synthesize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from auricle.cli.data import announce, data_app
+from auricle.cli.terminal import Bar, Processes
+
+
+@data_app.command()
+def synthesize(
+    texts: Annotated[
+        list[Path],
+        typer.Argument(metavar="TEXT...", help="Text (.txt, .xz, .gz), a paragraph a line, or manifests with texts."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where recordings and train.jsonl go.")],
+    hours: Annotated[float, typer.Option(min=0.0, metavar="H", help="Hours of speech to make.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Which sentences, and how they are said.")] = 0,
+    processes: Processes = None,
+) -> None:
+    """Have sentences spoken by a synthesiser, for words that no recording at hand has; needs `hibari-tts`.
+
+    Its one voice is moved up and down, quicker and slower. A network learns words and spellings from it, and hardly
+    voices: give the manifest to `auricle train` beside recordings of people, with less weight. Sentences with digits,
+    initials or signs are passed over, as a voice may say something else than a text has.
+    """
+    from auricle.alphabet import ENGLISH
+    from auricle.corpora.synthesis import Sentence, synthesize
+    from auricle.language.text import read_spoken
+
+    with Bar("reading") as bar:
+        sentences = [Sentence(*pair) for path in texts for pair in read_spoken(path, ENGLISH)]
+        collected = synthesize(sentences, output, hours=hours, seed=seed, processes=processes, progress=bar.tell)
+    announce(collected, output / "train.jsonl")

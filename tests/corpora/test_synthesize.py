@@ -1,0 +1,99 @@
+"""`auricle data synthesize`, with the real synthesiser: it says what the manifest has, and a seed repeats it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from auricle import audio
+from auricle.alphabet import ENGLISH
+from auricle.corpora.synthesis import RATE, Sentence, speakable
+from auricle.language.text import read_spoken
+from auricle.manifest import read_manifest
+from auricle.metrics import corpus_rate, word_errors
+from auricle.recognizer import load
+
+from .conftest import Run
+
+TEXT = """\
+The old gentleman's house stood at the end of the long road. Nobody had lived in it for many years!
+"Where is Mr. Dashwood?" asked the lady, and her sister laughed. In 1811 they left for London.
+It was raining again, and the children stayed in the kitchen with their mother.
+"""
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "book.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def test_without_the_package_it_says_what_to_install(
+    auricle: Run, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hibari", None)
+    result = auricle("data", "synthesize", text, "-o", tmp_path / "out")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert 'run "pip install hibari-tts"' in result.err
+
+
+def test_what_is_said_is_what_the_manifest_has(auricle: Run, text: Path, tmp_path: Path) -> None:
+    pytest.importorskip("hibari")
+    result = auricle("data", "synthesize", text, "-o", tmp_path / "out", "--hours", 0.002, "--processes", 1)
+    assert (result.code, result.err) == (0, "")
+    utterances = read_manifest(tmp_path / "out/train.jsonl")
+    known = {written for _, written in read_spoken(text, ENGLISH)}
+    assert {utterance.text for utterance in utterances} <= known
+    assert sum(utterance.duration or 0 for utterance in utterances) >= 7.2
+    recognizer = load("english", threads=1)
+    errors = []
+    for utterance in utterances:
+        waveform = audio.read(utterance.audio_filepath, rate=RATE)
+        assert waveform.duration == pytest.approx(utterance.duration, abs=1e-4)
+        assert (utterance.speaker or "").startswith("hibari-heart-")
+        errors.append(word_errors(utterance.text or "", recognizer.transcribe(waveform).plain_text))
+    assert corpus_rate(errors) < 0.3
+
+
+def test_a_seed_gives_the_same_files_however_many_processes(auricle: Run, text: Path, tmp_path: Path) -> None:
+    pytest.importorskip("hibari")
+
+    def files(name: str, seed: int, processes: int) -> list[bytes]:
+        options = ("--hours", 0.002, "--seed", seed, "--processes", processes)
+        assert auricle("data", "synthesize", text, "-o", tmp_path / name, *options).code == 0
+        return [one.audio_filepath.read_bytes() for one in read_manifest(tmp_path / name / "train.jsonl")]
+
+    first = files("one", 1, 1)
+    assert files("two", 1, 2) == first
+    assert files("other", 2, 1) != first
+
+
+def test_too_little_text_is_said_in_one_line_and_no_manifest_is_written(
+    auricle: Run, text: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("hibari")
+    result = auricle("data", "synthesize", text, "-o", tmp_path / "out", "--hours", 1, "--processes", 1)
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "4 of 5 sentences can be spoken" in result.err
+    assert not (tmp_path / "out/train.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoken", "trusted"),
+    [
+        ("The old gentleman's house stood there; nobody knew why.", True),
+        ("I'd gone home, but O what a day!", True),
+        ("In 1811 they left for London.", False),
+        ("Chapter XIV begins here.", False),
+        ("J. Austen wrote it at home.", False),
+        ("See vol. two of the work.", False),
+        ("It cost him £ and pence.", False),
+        ("Oh no!", False),
+        ("word " * 31, False),
+    ],
+)
+def test_sentences_that_a_voice_may_read_otherwise_are_passed_over(spoken: str, trusted: bool) -> None:
+    assert speakable(Sentence(spoken, ENGLISH.normalise(spoken))) is trusted
