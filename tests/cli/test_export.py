@@ -63,6 +63,21 @@ def test_name_weights_and_card(auricle: Run, run: Path, tmp_path: Path) -> None:
     assert sizes["float32"] > sizes["float16"] > sizes["int8"]
 
 
+def test_a_built_in_model_is_found_by_its_name(
+    auricle: Run, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built_in = tmp_path / "models" / "own.auricle"
+    built_in.parent.mkdir()
+    assert auricle("export", run, built_in).code == 0
+    monkeypatch.setattr("auricle.bundle._EMBEDDED", built_in.parent)
+    monkeypatch.chdir(tmp_path)
+    small = tmp_path / "small.auricle"
+    assert auricle("export", "own", small, "--weights", "int8").code == 0
+    assert read_bundle(small).name == read_bundle(built_in).name
+    result = auricle("export", "another", small)
+    assert (result.code, result.err.count("\n")) == (1, 1)
+
+
 def test_a_bundle_is_stored_in_other_weights(auricle: Run, run: Path, tmp_path: Path, clips: Path) -> None:
     first, small, again = (tmp_path / f"{name}.auricle" for name in ("first", "small", "again"))
     card = tmp_path / "card.json"
@@ -74,6 +89,7 @@ def test_a_bundle_is_stored_in_other_weights(auricle: Run, run: Path, tmp_path: 
     assert (result.code, result.err) == (0, "")
     assert "int8 weights" in result.out
     stored = read_bundle(small)
+    assert stored.created >= bundle.created
     assert (stored.name, stored.card["licence"]) == ("small", "CC-BY-4.0")
     assert (stored.decoder, stored.files["more"]) == ({"kind": "greedy", "kept": 1}, b"kept")
     assert len(stored.files["acoustic.onnx"]) < len(bundle.files["acoustic.onnx"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from auricle.alphabet import Alphabet
-from auricle.bundle import read_bundle, write_bundle
+from auricle.bundle import find_bundle, read_bundle, write_bundle
 
 from .conftest import Run
 
@@ -135,6 +135,7 @@ def test_models_are_averaged(auricle: Run, toy_bundle: Path, tmp_path: Path) -> 
     result = auricle("model", "average", toy_bundle, later, *parts, "--card", card, "--output", mean)
     assert (result.code, result.err) == (0, "")
     assert "the mean of 2 models" in result.out
+    assert read_bundle(mean).created > read_bundle(toy_bundle).created
     written = read_bundle(mean).card
     assert [(one["name"], one["part"]) for one in written["averaged"]] == [("toy", 0.25), ("later", 0.75)]
     assert written["summary"] == "a mean"
@@ -174,6 +175,7 @@ def test_a_model_is_grown_to_a_recipes_size(auricle: Run, tmp_path: Path) -> Non
     written = read_bundle(larger).card
     assert f"{written['parameters']:,} parameters" in result.out
     assert written["grown_from"].startswith("english ")
+    assert read_bundle(larger).created > find_bundle("english").created
     assert written["recipe"]["network"]["gru_hidden"] == 512
     assert auricle("model", "show", larger).code == 0
 

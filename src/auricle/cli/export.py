@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.app import app
-from auricle.cli.terminal import expect_bundle_name, save_bundle
+from auricle.cli.terminal import expect_bundle_name, save_new_model
 from auricle.errors import AuricleError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def export(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="CHECKPOINT|RUN|BUNDLE",
-            help="A checkpoint, a run's folder for its last.ckpt, or a bundle (.auricle) to store in other weights.",
+            metavar="CHECKPOINT|RUN|MODEL",
+            help="A checkpoint, a run's folder for its last.ckpt, or a model to store in other weights: a bundle "
+            "(.auricle), or a built-in one.",
         ),
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT.auricle", help="The bundle to write.")],
@@ -55,13 +56,19 @@ def export(
     except ModuleNotFoundError as error:
         raise MissingExtraError("export", "train") from error
 
-    read = _from_bundle if source.suffix == ".auricle" else _from_checkpoint
+    read = _from_bundle if _is_model(source) else _from_checkpoint
     bundle, network = read(source, name, weights, fields)
-    save_bundle(bundle, output)
+    save_new_model(bundle, output)
     typer.echo(f"{output}: {bundle.name}, {output.stat().st_size / 1e6:.2f} MB, {weights} weights")
     typer.echo(
         f"parity of ONNX Runtime with PyTorch, in float32: {_parity(network):.1e} (at most {PARITY:g} is accepted)"
     )
+
+
+def _is_model(source: Path) -> bool:
+    from auricle.bundle import embedded_names
+
+    return source.suffix == ".auricle" or (str(source) in embedded_names() and not source.exists())
 
 
 def _from_checkpoint(source: Path, name: str | None, weights: Weights, fields: dict[str, Any]) -> tuple[Bundle, Any]:
@@ -73,11 +80,11 @@ def _from_checkpoint(source: Path, name: str | None, weights: Weights, fields: d
 
 
 def _from_bundle(source: Path, name: str | None, weights: Weights, fields: dict[str, Any]) -> tuple[Bundle, Any]:
-    from auricle.bundle import ACOUSTIC, read_bundle
+    from auricle.bundle import ACOUSTIC, find_bundle
     from auricle.training.export import checked_onnx
     from auricle.training.initial import recipe_of, started_from
 
-    bundle = read_bundle(source)
+    bundle = find_bundle(source)
     network = started_from(bundle, recipe_of(bundle)).network
     files = {**bundle.files, ACOUSTIC: checked_onnx(network, weights.value)}
     return replace(bundle, name=name or bundle.name, files=files, card={**bundle.card, **fields}), network

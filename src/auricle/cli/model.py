@@ -12,7 +12,7 @@ import typer
 
 from auricle.cli.app import app
 from auricle.cli.export import read_card
-from auricle.cli.terminal import expect_bundle_name, load_recognizer, save_bundle, setting
+from auricle.cli.terminal import expect_bundle_name, load_recognizer, save_new_model, setting
 from auricle.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def average(
     expect_bundle_name(output)
     fields = read_card(card) if card else {}
     mean = averaged([find_bundle(bundle) for bundle in bundles], weight or [1.0] * len(bundles))
-    save_bundle(replace(mean, card={**mean.card, **fields}), output)
+    save_new_model(replace(mean, card={**mean.card, **fields}), output)
     typer.echo(f"{output}: the mean of {len(bundles)} models, {output.stat().st_size / 1e6:.2f} MB")
 
 
@@ -104,7 +104,7 @@ def grow(
         raise MissingExtraError("model grow", "train") from error
     expect_bundle_name(output)
     larger = grown(find_bundle(model), read_recipe(recipe))
-    save_bundle(larger, output)
+    save_new_model(larger, output)
     typer.echo(f"{output}: {larger.card['parameters']:,} parameters, {output.stat().st_size / 1e6:.2f} MB")
 
 

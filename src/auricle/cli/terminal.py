@@ -6,6 +6,8 @@ import errno
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
@@ -133,6 +135,11 @@ def save_bundle(bundle: Bundle, output: Path) -> None:
         write_bundle(bundle, output)
     except OSError as error:
         raise AuricleError(f"{output} cannot be written: {error.strerror or error}.") from error
+
+
+def save_new_model(bundle: Bundle, output: Path) -> None:
+    """Write a bundle whose network there was not before, as one that is made now. Raises AuricleError as above."""
+    save_bundle(replace(bundle, created=datetime.now(UTC).isoformat(timespec="seconds")), output)
 
 
 def expect_writable(path: Path) -> None:
