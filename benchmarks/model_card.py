@@ -83,7 +83,7 @@ def draw(curves: Sequence[str], picture: Path) -> None:
     figure = Figure(figsize=(9, 4.6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2)
-    for curve in curves:
+    for number, curve in enumerate(curves):
         name, _, where = curve.partition("=")
         folder, _, before = where.partition("@")
         read = map(json.loads, (Path(folder) / "epochs.jsonl").read_text().splitlines())
@@ -91,7 +91,7 @@ def draw(curves: Sequence[str], picture: Path) -> None:
         rows = list({row["epoch"]: row for row in read if row.get("dev_wer") is not None}.values())
         hours = [row["audio_hours"] + float(before or 0) for row in rows]
         for axis, key in zip(axes, ("dev_wer", "dev_cer"), strict=True):
-            axis.plot(hours, [100 * row[key] for row in rows], marker="o", markersize=3, label=name)
+            axis.plot(hours, [100 * row[key] for row in rows], marker="os^"[number // 10 % 3], markersize=3, label=name)
     for axis, label in zip(axes, ("word error rate, %", "character error rate, %"), strict=True):
         axis.set_xlabel("hours of audio seen, repeats included")
         axis.set_ylabel(f"dev {label} (200 clips, greedy)")
