@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from auricle import audio
 from auricle.alphabet import ENGLISH
 from auricle.corpora import synthesis
 from auricle.corpora.synthesis import RATE, Sentence, speakable
-from auricle.language.text import read_spoken
+from auricle.language.spoken import read_spoken
 from auricle.manifest import read_manifest
 from auricle.metrics import corpus_rate, word_errors
 from auricle.recognizer import load
@@ -46,7 +47,7 @@ def test_what_is_said_is_what_the_manifest_has(auricle: Run, text: Path, tmp_pat
     result = auricle("data", "synthesize", text, "-o", tmp_path / "out", "--hours", 0.002, "--processes", 1)
     assert (result.code, result.err) == (0, "")
     utterances = read_manifest(tmp_path / "out/train.jsonl")
-    known = {written for _, written in read_spoken(text, ENGLISH)}
+    known = {written for _, written in read_spoken([text], ENGLISH)}
     assert {utterance.text for utterance in utterances} <= known
     assert sum(utterance.duration or 0 for utterance in utterances) >= 7.2
     recognizer = load("english", threads=1)
@@ -78,6 +79,17 @@ def test_a_seed_gives_the_same_files_however_many_processes(
     other = files("other", 2, 1)
     assert first.keys() & other.keys()
     assert all(other[said] != first[said] for said in first.keys() & other.keys())
+
+
+def test_what_a_model_is_measured_by_is_not_said(text: Path, tmp_path: Path) -> None:
+    dev, hashes = tmp_path / "dev.txt", tmp_path / "dev.bin"
+    dev.write_text("he said nobody had lived in it for many years i think")
+    window = b"was raining again and the children stayed in"
+    hashes.write_bytes(hashlib.blake2b(window, digest_size=8).digest())
+    texts = [said for _, said in read_spoken([text], ENGLISH)]
+    left = [said for _, said in read_spoken([text], ENGLISH, exclude=[dev], exclude_hashes=hashes)]
+    assert len(left) == len(texts) - 2
+    assert not any("lived" in said or "raining" in said for said in left)
 
 
 def test_too_little_text_is_said_in_one_line_and_no_manifest_is_written(

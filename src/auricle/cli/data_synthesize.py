@@ -12,7 +12,7 @@ from auricle.cli.terminal import Bar, Processes
 
 
 @data_app.command()
-def synthesize(
+def synthesize(  # noqa: PLR0917  (typer makes options of them)
     texts: Annotated[
         list[Path],
         typer.Argument(metavar="TEXT...", help="Text (.txt, .xz, .gz), a paragraph a line, or manifests with texts."),
@@ -20,6 +20,18 @@ def synthesize(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where recordings and train.jsonl go.")],
     hours: Annotated[float, typer.Option(min=0.0, metavar="H", help="Hours of speech to make.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Which sentences, and how they are said.")] = 0,
+    exclude: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="What a model will be measured by, a manifest or a text: sentences that share 8 words in a row with "
+            "it are left out. May be given several times.",
+        ),
+    ] = None,
+    exclude_hashes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The same, as a file of 64-bit BLAKE2b hashes of 8 words in a row. Slower."),
+    ] = None,
     processes: Processes = None,
 ) -> None:
     """Have sentences spoken by a synthesiser, for words that no recording at hand has; needs `hibari-tts`.
@@ -30,9 +42,10 @@ def synthesize(
     """
     from auricle.alphabet import ENGLISH
     from auricle.corpora.synthesis import Sentence, synthesize
-    from auricle.language.text import read_spoken
+    from auricle.language.spoken import read_spoken
 
     with Bar("reading") as bar:
-        sentences = [Sentence(*pair) for path in texts for pair in read_spoken(path, ENGLISH)]
+        pairs = read_spoken(texts, ENGLISH, exclude=exclude or [], exclude_hashes=exclude_hashes)
+        sentences = [Sentence(*pair) for pair in pairs]
         collected = synthesize(sentences, output, hours=hours, seed=seed, processes=processes, progress=bar.tell)
     announce(collected, output / "train.jsonl")

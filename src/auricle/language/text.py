@@ -43,20 +43,9 @@ def read_sentences(path: str | Path, alphabet: Alphabet, *, spell: bool = True) 
 
     A sentence is words and single spaces, none is empty. Raises LanguageModelError and ManifestError naming the file.
     """
-    for line in _texts(Path(path)):
+    for line in read_texts(Path(path)):
         sentences = [normalise(sentence, alphabet, spell=spell) for sentence in split_sentences(line)]
         yield [sentence for sentence in sentences if sentence]
-
-
-def read_spoken(path: str | Path, alphabet: Alphabet) -> Iterator[tuple[str, str]]:
-    """Yield each sentence of a file, as `read_sentences` takes it, twice: for a voice to read aloud, and normalised.
-
-    For a voice it keeps its punctuation and its capitals, and its abbreviations are words.
-    """
-    for line in _texts(Path(path)):
-        for sentence in split_sentences(line):
-            if text := normalise(sentence, alphabet):
-                yield spell_out(sentence), text
 
 
 def split_sentences(paragraph: str) -> list[str]:
@@ -100,7 +89,8 @@ def _names(before: str) -> bool:
     return last.lower() in _TITLES or (len(last) == 1 and last.isupper() and last != "I")
 
 
-def _texts(path: Path) -> Iterator[str]:
+def read_texts(path: Path) -> Iterator[str]:
+    """Yield the lines of a text file, or the texts of a manifest. Raises LanguageModelError and ManifestError."""
     if path.suffix == ".jsonl":
         yield from (utterance.text for utterance in read_manifest(path) if utterance.text)
         return
