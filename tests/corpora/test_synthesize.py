@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from auricle import audio
 from auricle.alphabet import ENGLISH
 from auricle.corpora import synthesis
 from auricle.corpora.synthesis import RATE, Sentence, speakable
+from auricle.errors import CorpusError
 from auricle.language.spoken import read_spoken
 from auricle.manifest import read_manifest
 from auricle.metrics import corpus_rate, word_errors
@@ -100,6 +102,25 @@ def test_too_little_text_is_said_in_one_line_and_no_manifest_is_written(
     assert (result.code, result.err.count("\n")) == (1, 1)
     assert "4 of 5 sentences can be spoken" in result.err
     assert not (tmp_path / "out/train.jsonl").exists()
+
+
+def test_no_hours_are_refused(auricle: Run, text: Path, tmp_path: Path) -> None:
+    result = auricle("data", "synthesize", text, "-o", tmp_path / "out", "--hours", 0)
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "--hours above 0" in result.err
+
+
+def test_a_process_that_is_killed_is_said_in_one_sentence(tmp_path: Path) -> None:
+    pytest.importorskip("hibari")
+
+    def kill_one(share: float, label: str) -> None:
+        for child in active_children()[:1]:
+            child.kill()
+
+    sentence = "The old man walked along the quiet road to see his friend."
+    sentences = [Sentence(sentence, ENGLISH.normalise(sentence))] * 2000
+    with pytest.raises(CorpusError, match="ended from outside"):
+        synthesis.synthesize(sentences, tmp_path, hours=10, processes=2, progress=kill_one)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -80,8 +81,11 @@ def synthesize(
 
     Each has a pitch, a pace and a loudness of its own; pitch and formants move together, as a tape's do. A seed gives
     the same files, however many processes there are. Left out is what came out too long or too short for its text.
-    Raises CorpusError: without `hibari-tts`, when a file cannot be written, and when the sentences last less long.
+    Raises CorpusError: without `hibari-tts`, for no hours, when a file cannot be written, when a process ends on its
+    own, and when the sentences last less long.
     """
+    if not hours > 0:
+        raise CorpusError("give --hours above 0: there is nothing to say otherwise.")
     if find_spec("hibari") is None:
         raise CorpusError('synthetic speech needs a package that is missing: run "pip install hibari-tts".')
     chosen = [sentence for sentence in sentences if speakable(sentence)]
@@ -125,6 +129,10 @@ def _spoken(tasks: Sequence[_Task], processes: int) -> Iterator[tuple[Utterance,
         for index in range(len(groups)):
             yield from waiting.pop(0).result()
             waiting.extend(pool.submit(_speak_all, group) for group in groups[index + ahead : index + ahead + 1])
+    except BrokenProcessPool:
+        raise CorpusError(
+            "a process that spoke was ended from outside, perhaps for want of memory: try again."
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
