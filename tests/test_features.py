@@ -1,5 +1,8 @@
 """The features stage against a slow float64 reading of its definition, and against what physics says about sound."""
 
+import os
+import subprocess
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -93,6 +96,26 @@ def test_blocks_leave_no_seam_in_long_recordings() -> None:
 def test_silence_is_the_floor() -> None:
     features = log_mel(np.zeros(16_000, np.float32), CONFIG)
     np.testing.assert_allclose(features, np.log(CONFIG.floor), rtol=1e-6)
+
+
+def test_no_bit_depends_on_the_threads_of_blas() -> None:
+    # OpenBLAS's code for Haswell adds up in another order with two threads than with one; a batch's children have one.
+    code = f"""import sys
+from auricle import audio
+from auricle.features import FeatureConfig, log_mel
+samples = audio.read({str(CLIPS[0])!r}).samples
+sys.stdout.buffer.write(log_mel(samples, FeatureConfig()).tobytes())"""
+    one, two = (
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    )
+    assert len(one) > 100_000
+    assert one == two
 
 
 @pytest.mark.parametrize("mel", [80, 128])

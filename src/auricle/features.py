@@ -89,7 +89,8 @@ def log_mel(samples: Array, config: FeatureConfig) -> Array:
         block = windows[start : start + _BLOCK_FRAMES] * window
         spectrum = np.fft.rfft(block, n=config.fft)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
-        mel_power = power.astype(np.float32, copy=False) @ filters
+        # In float64: how a BLAS adds up depends on its number of threads, and that would be seen in float32.
+        mel_power = (power.astype(np.float64, copy=False) @ filters).astype(np.float32)
         np.log(mel_power + np.float32(config.floor), out=out[start : start + len(block)])
     return out
 
@@ -107,7 +108,7 @@ def _window(length: int) -> Array:
 
 
 @lru_cache(maxsize=8)
-def _filters(config: FeatureConfig) -> Array:
+def _filters(config: FeatureConfig) -> npt.NDArray[np.float64]:
     """Triangular filters [fft // 2 + 1, mel]: bands equally spaced on Slaney's scale, each summing to about one."""
     bins = np.fft.rfftfreq(config.fft, 1 / config.sample_rate)
     edges = band_edges(config)
@@ -116,7 +117,7 @@ def _filters(config: FeatureConfig) -> Array:
     falling = (high - bins[:, None]) / (high - centre)
     triangles = np.maximum(0.0, np.minimum(rising, falling))
     bin_width = config.sample_rate / config.fft
-    return np.ascontiguousarray(triangles * (2 * bin_width / (high - low)), dtype=np.float32)
+    return np.ascontiguousarray(triangles * (2 * bin_width / (high - low)))
 
 
 _LINEAR_HERTZ_PER_MEL = 200.0 / 3

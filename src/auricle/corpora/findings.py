@@ -103,7 +103,10 @@ class Report:
             "seconds": round(self.seconds, 3),
             "dropped": len(self.dropped),
             "counts": {kind.value: len(self.of(kind)) for kind in Kind},
-            "findings": [{**asdict(finding), "fate": finding.fate.value} for finding in self.findings],
+            "findings": [
+                {**asdict(finding), "badness": round(finding.badness, 4), "fate": finding.fate.value}
+                for finding in self.findings
+            ],
             "scores": {name: round(score, 4) for name, score in self.scores.items()},
             "not_aligned": dict(self.not_aligned),
         }
