@@ -1,6 +1,7 @@
 """Beginning from a bundle: its weights arrive as they were, whatever they were stored in, and training learns on."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import onnx
 import pytest
@@ -13,8 +14,10 @@ from test_export import bundle_of
 from auricle.bundle import ACOUSTIC
 from auricle.errors import TrainingError
 from auricle.features import FeatureConfig
+from auricle.training.data import Batch
 from auricle.training.export import Weights
 from auricle.training.initial import started_from
+from auricle.training.module import SpeechModule
 from auricle.training.network import DeepSpeech2
 from auricle.training.recipe import NetworkConfig, Recipe
 
@@ -56,6 +59,31 @@ def test_the_recipes_other_settings_are_its_own() -> None:
     assert module.network.dropout.p == 0.3
     assert len(module.network.auxiliary)
     assert module.card["started_from"] == "toy 1"
+
+
+def test_a_second_classifier_without_a_past_does_not_move_a_network_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SpeechModule, "trainer", SimpleNamespace(current_epoch=0, global_rank=0, world_size=1))
+    monkeypatch.setattr(SpeechModule, "log", lambda *_: None)
+    recipe = recipe_for(replace(CONFIG, auxiliary_layer=1))
+    recipe = replace(recipe, schedule=replace(recipe.schedule, auxiliary_weight=1.0))
+    batch = Batch(
+        torch.randn(1, 120, 13), torch.tensor([120]), torch.tensor([1, 2]), torch.tensor([2]), 1.2, *[torch.empty(0)] * 2
+    )
+
+    def taught(module: SpeechModule) -> set[str]:
+        module.training_step(batch, 0).backward()
+        parameters = dict(module.network.train().named_parameters())
+        found = {name.partition(".")[0] for name, one in parameters.items() if one.grad is not None and one.grad.any()}
+        module.zero_grad()
+        return found
+
+    started = started_from(bundle_of(made(CONFIG)), recipe)
+    assert taught(started) == {"auxiliary"}
+    below = {"auxiliary", "convolution", "residuals", "projection", "recurrent"}
+    begun = SpeechModule(recipe, started.normalization)
+    assert taught(begun) == below
+    started.steps_done = 1_000
+    assert taught(started) == below
 
 
 def test_with_another_alphabet_the_characters_that_both_have_are_taken_over() -> None:

@@ -212,6 +212,12 @@ def test_a_second_classifier_teaches_the_layers_below_it_and_changes_no_result()
     torch.autograd.backward(early[:, :, 1].sum())
     assert network.convolution.weight.grad is not None
     assert all(parameter.grad is None for parameter in network.recurrent[1].parameters())
+    network.zero_grad()
+    _, early, _ = network.both(features, lengths, apart=True)
+    assert early is not None
+    torch.autograd.backward(early[:, :, 1].sum())
+    taught = {name.partition(".")[0] for name, parameter in network.named_parameters() if parameter.grad is not None}
+    assert taught == {"auxiliary"}
     assert network.eval().both(features, lengths)[1] is None
     assert made(SMALL).train().both(features, lengths)[1] is None
     with pytest.raises(ValueError, match="auxiliary_layer must lie below gru_layers"):

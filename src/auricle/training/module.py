@@ -31,6 +31,7 @@ from auricle.training.network import DeepSpeech2, decayed_parameters
 from auricle.training.recipe import Recipe, ScheduleConfig, make_recipe
 
 _SKIPPED_IN_A_ROW = 20
+_STEPS_APART = 200  # of a run that began from a bundle: what the second classifier learns then moves nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,9 @@ class SpeechModule(lightning.LightningModule):
         # What dropout draws depends on the batch alone: a run that was resumed draws what it would have drawn.
         place = (self.trainer.current_epoch, self.batches_done, self.trainer.global_rank)
         torch.manual_seed(hash((self.recipe.schedule.seed, *place)))
-        log_probs, early, lengths = self.network.both(batch.features, batch.lengths)
+        # No bundle has a second classifier. One that knows nothing yet would pull a trained network out of its place.
+        apart = "started_from" in self.card and self.steps_done < _STEPS_APART
+        log_probs, early, lengths = self.network.both(batch.features, batch.lengths, apart=apart)
         total = self._ctc(log_probs, lengths, batch)
         objective = total
         if early is not None:

@@ -119,8 +119,13 @@ class DeepSpeech2(nn.Module):
         log_probs, _, lengths = self.both(features, lengths)
         return log_probs, lengths
 
-    def both(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-        """As `forward`, with the second classifier's log-probabilities between, or None where there is none."""
+    def both(
+        self, features: Tensor, lengths: Tensor, *, apart: bool = False
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """As `forward`, with the second classifier's log-probabilities between, or None where there is none.
+
+        With `apart`, what the second classifier learns moves nothing below it.
+        """
         features = features * valid(lengths, features.shape[1]).T.unsqueeze(-1)
         out_lengths, lengths = self.out_lengths(lengths), _shortened(lengths, self.config.stride_time)
         frames = -(-features.shape[1] // self.config.stride)
@@ -131,7 +136,7 @@ class DeepSpeech2(nn.Module):
         for number, layer in enumerate(self.recurrent, 1):
             x = layer(x, lengths)
             if number == self.config.auxiliary_layer and self.training:
-                early = self._log_probs(self.auxiliary(x), frames)
+                early = self._log_probs(self.auxiliary(x.detach() if apart else x), frames)
         if self.norm is not None:
             x = self.norm(x)
         *hidden, last = self.classifier
