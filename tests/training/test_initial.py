@@ -67,7 +67,12 @@ def test_a_second_classifier_without_a_past_does_not_move_a_network_with_one(mon
     recipe = recipe_for(replace(CONFIG, auxiliary_layer=1))
     recipe = replace(recipe, schedule=replace(recipe.schedule, auxiliary_weight=1.0))
     batch = Batch(
-        torch.randn(1, 120, 13), torch.tensor([120]), torch.tensor([1, 2]), torch.tensor([2]), 1.2, *[torch.empty(0)] * 2
+        torch.randn(1, 120, 13),
+        torch.tensor([120]),
+        torch.tensor([1, 2]),
+        torch.tensor([2]),
+        1.2,
+        *[torch.empty(0)] * 2,
     )
 
     def taught(module: SpeechModule) -> set[str]:

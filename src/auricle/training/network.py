@@ -119,9 +119,7 @@ class DeepSpeech2(nn.Module):
         log_probs, _, lengths = self.both(features, lengths)
         return log_probs, lengths
 
-    def both(
-        self, features: Tensor, lengths: Tensor, *, apart: bool = False
-    ) -> tuple[Tensor, Tensor | None, Tensor]:
+    def both(self, features: Tensor, lengths: Tensor, *, apart: bool = False) -> tuple[Tensor, Tensor | None, Tensor]:
         """As `forward`, with the second classifier's log-probabilities between, or None where there is none.
 
         With `apart`, what the second classifier learns moves nothing below it.
