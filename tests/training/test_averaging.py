@@ -45,9 +45,11 @@ def test_the_mean_says_what_a_network_with_the_mean_weights_says() -> None:
 
 def test_all_else_is_the_first_ones_and_the_card_says_what_was_averaged() -> None:
     first, second = (bundle_of(network) for network in two())
-    second = replace(second, name="later", decoder={"kind": "greedy", "beam": 3})
+    first = replace(first, card={"data": "ours", "steps": 100, "steps_left_out": 1})
+    second = replace(second, name="later", decoder={"kind": "greedy", "beam": 3}, card={"data": "its", "steps": 7})
     mean = averaged([first, second], [1, 1])
     assert (mean.name, mean.decoder, mean.alphabet) == (first.name, first.decoder, first.alphabet)
+    assert mean.card == {"data": "ours", "steps": 7, "averaged": mean.card["averaged"]}
     assert [(one["name"], one["part"]) for one in mean.card["averaged"]] == [("toy", 0.5), ("later", 0.5)]
 
 

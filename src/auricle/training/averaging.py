@@ -19,12 +19,25 @@ from onnx import numpy_helper
 from auricle.bundle import ACOUSTIC, Bundle
 from auricle.errors import TrainingError
 
+_OF_A_RUN = (
+    "recipe",
+    "recipe_hash",
+    "training_hours",
+    "audio_hours_seen",
+    "steps",
+    "steps_left_out",
+    "started_from",
+    "train",
+    "train_weights",
+    "train_clips",
+)
+
 
 def averaged(bundles: Sequence[Bundle], weights: Sequence[float]) -> Bundle:
     """Return the first of two or more bundles with the mean of the weights of all of them, `weights` being their parts.
 
-    All else is the first one's; its card says what was averaged. Raises TrainingError for networks of other sizes,
-    letters or features, for weights in int8, and for parts that are no parts.
+    All else is the first one's, but for what the card says of a run: that is the last one's. Raises TrainingError for
+    networks of other sizes, letters or features, for weights in int8, and for parts that are no parts.
     """
     if len(bundles) < 2 or len(bundles) != len(weights):
         raise TrainingError("an average is of two models or more, each with a weight.")
@@ -47,10 +60,12 @@ def averaged(bundles: Sequence[Bundle], weights: Sequence[float]) -> Bundle:
         {"name": bundle.name, "created": bundle.created, "part": round(part, 4)}
         for bundle, part in zip(bundles, parts, strict=True)
     ]
+    kept = {name: fact for name, fact in first.card.items() if name not in _OF_A_RUN}
+    last = {name: fact for name, fact in bundles[-1].card.items() if name in _OF_A_RUN}
     return replace(
         first,
         files={**first.files, ACOUSTIC: graphs[0].SerializeToString()},
-        card={**first.card, "averaged": sources},
+        card={**kept, **last, "averaged": sources},
     )
 
 
