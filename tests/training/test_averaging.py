@@ -13,6 +13,7 @@ from auricle.bundle import Bundle
 from auricle.errors import TrainingError
 from auricle.features import Normalization
 from auricle.training.averaging import averaged
+from auricle.training.export import Weights
 from auricle.training.initial import started_from
 from auricle.training.network import DeepSpeech2
 
@@ -59,6 +60,19 @@ def test_half_precision_stays_half_precision() -> None:
     assert len(mean.files["acoustic.onnx"]) == len(first.files["acoustic.onnx"])
     halfway = (scores(network_of(first)) - scores(network_of(mean))).abs().max()
     assert 0 < halfway < (scores(network_of(first)) - scores(network_of(second))).abs().max()
+
+
+@pytest.mark.parametrize("other", ["float16", "float32"])
+def test_weights_in_int8_are_taken_as_the_others_are(other: Weights) -> None:
+    first, second = two()
+    card = {"recipe": recipe_for(CONFIG).to_dict()}
+    small = replace(bundle_of(first, "int8"), card=card)
+    mean = averaged([small, bundle_of(second, other)], [1, 1])
+    expected = averaged([bundle_of(first, other), bundle_of(second, other)], [1, 1])
+    assert len(mean.files["acoustic.onnx"]) == len(expected.files["acoustic.onnx"])
+    torch.testing.assert_close(scores(network_of(mean)), scores(network_of(expected)), rtol=0, atol=0.25)
+    alone = averaged([small, small], [1, 1])
+    torch.testing.assert_close(scores(network_of(alone)), scores(network_of(small)), rtol=0, atol=0.01)
 
 
 def test_what_has_no_mean_is_refused() -> None:

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from auricle.bundle import ACOUSTIC, Bundle
 from auricle.errors import TrainingError
+from auricle.training.export import Weights, checked_onnx
+from auricle.training.initial import recipe_of, started_from
 
 _OF_A_RUN = (
     "recipe",
@@ -37,13 +39,16 @@ def averaged(bundles: Sequence[Bundle], weights: Sequence[float]) -> Bundle:
     """Return the first of two or more bundles with the mean of the weights of all of them, `weights` being their parts.
 
     All else is the first one's, but for what the card says of a run: that is the last one's. Raises TrainingError for
-    networks of other sizes, letters or features, for weights in int8, and for parts that are no parts.
+    networks of other sizes, letters or features, for weights in int8 without a recipe, and for parts that are no parts.
+
+    Weights in int8 are taken to be float16, or float32 where the others are, and so is the mean.
     """
     if len(bundles) < 2 or len(bundles) != len(weights):
         raise TrainingError("an average is of two models or more, each with a weight.")
     if min(weights) < 0 or not 0 < sum(weights) < np.inf:
         raise TrainingError("the weights of an average are not below zero, and one of them is above.")
     parts = [weight / sum(weights) for weight in weights]
+    bundles = _without_int8(bundles)
     first = bundles[0]
     graphs = [onnx.load_from_string(bundle.files[ACOUSTIC]) for bundle in bundles]
     others = [{one.name: numpy_helper.to_array(one) for one in graph.graph.initializer} for graph in graphs]
@@ -69,11 +74,32 @@ def averaged(bundles: Sequence[Bundle], weights: Sequence[float]) -> Bundle:
     )
 
 
+def _without_int8(bundles: Sequence[Bundle]) -> list[Bundle]:
+    """Return the bundles, those in int8 as the others are: int8 has a scale for each row, and no mean."""
+    kinds = [{tensor.data_type for tensor in _large(bundle)} for bundle in bundles]
+    others: Weights = "float32" if {TensorProto.FLOAT} in kinds else "float16"
+    return [
+        _stored_as(bundle, others) if TensorProto.INT8 in kind else bundle
+        for bundle, kind in zip(bundles, kinds, strict=True)
+    ]
+
+
+def _large(bundle: Bundle) -> list[TensorProto]:
+    """Return the weights that are stored in a bundle's weight type: matrices and convolutions."""
+    tensors = onnx.load_from_string(bundle.files[ACOUSTIC]).graph.initializer
+    return [tensor for tensor in tensors if len(tensor.dims) > 1]
+
+
+def _stored_as(bundle: Bundle, weights: Weights) -> Bundle:
+    if "recipe" not in bundle.card:
+        raise TrainingError(f"{bundle.name}: its weights are int8; average float16 or float32, and then export.")
+    network = started_from(bundle, recipe_of(bundle)).network
+    return replace(bundle, files={**bundle.files, ACOUSTIC: checked_onnx(network, weights)})
+
+
 def _refuse_another(
     first: Bundle, bundle: Bundle, ours: dict[str, NDArray[Any]], theirs: dict[str, NDArray[Any]]
 ) -> None:
-    if any(array.dtype == np.int8 and array.size > 1 for array in theirs.values()):
-        raise TrainingError(f"{bundle.name}: its weights are int8; average float16 or float32, and then export.")
     same = (bundle.features, bundle.alphabet, bundle.phones) == (first.features, first.alphabet, first.phones)
     same = same and {name: (array.shape, array.dtype) for name, array in ours.items()} == {
         name: (array.shape, array.dtype) for name, array in theirs.items()
