@@ -66,7 +66,8 @@ def average(
 
     They have to be of one family: epochs of one run (RUN/kept), a run and what it began from (--init), or several
     runs that began from the same model. Their mean is often better than the best of them. Language models, and all that
-    is not the network's weights, are the first one's; what the card says of a run is the last one's. Weights in int8 become float16.
+    is not the network's weights, are the first one's; what the card says of a run is the last one's. Weights in int8
+    become float16.
     """
     from auricle.bundle import find_bundle
 
