@@ -106,9 +106,13 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
     """Read the embedded English model, another built-in one by name, or a bundle by path. Raises BundleError."""
     if model is None:
         return embedded_bundle()
+    return embedded_bundle(os.fspath(model)) if is_name(model) else read_bundle(model)
+
+
+def is_name(model: str | os.PathLike[str]) -> bool:
+    """Return whether this is a built-in model's name and not a path."""
     name = os.fspath(model)
-    is_name = os.sep not in name and "." not in name and not Path(name).exists()
-    return embedded_bundle(name) if is_name else read_bundle(name)
+    return os.sep not in name and "." not in name and not Path(name).exists()
 
 
 def embedded_bundle(name: str = "english") -> Bundle:

@@ -48,6 +48,15 @@ def test_language_models_give_their_vocabulary(auricle: Run, tmp_path: Path, dic
     assert said["dog"] == (("D", "AO", "G"),)
 
 
+def test_a_built_in_model_goes_by_its_name(auricle: Run, tmp_path: Path, dictionary: Path) -> None:
+    output = tmp_path / "words.dict"
+    assert auricle("lm", "pronounce", "english", "--output", output, "--dictionary", dictionary, "--most", 1).code == 0
+    assert read_pronunciations(output)["dogs"][0][:3] == ("D", "AO", "G")
+    missing = auricle("lm", "pronounce", "welsh", "--output", output, "--dictionary", dictionary)
+    assert missing.code == 1
+    assert "welsh" in missing.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [("cat\n", "line 1 does not say how 'cat' is said"), ("# none\n", "there is no word in it")],

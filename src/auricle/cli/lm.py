@@ -190,15 +190,15 @@ def alphabet_of(model: str | None) -> Alphabet:
 
 
 def language_model(path: Path) -> NgramModel:
-    """Read a language model: an ARPA file, auricle's own form, or that of a bundle."""
-    from auricle.bundle import LANGUAGE_MODEL, read_bundle
+    """Read a language model: an ARPA file, auricle's own form, or that of a bundle, which may be built in."""
+    from auricle.bundle import LANGUAGE_MODEL, find_bundle, is_name
     from auricle.decoding.ngram import NgramModel
     from auricle.language.arpa import read_arpa
 
     if path.name.endswith(ARPA):
         return NgramModel(read_arpa(path))
-    if path.suffix == ".auricle":
-        content = read_bundle(path).files.get(LANGUAGE_MODEL)
+    if path.suffix == ".auricle" or is_name(path):
+        content = find_bundle(path).files.get(LANGUAGE_MODEL)
         if content is None:
             raise BundleError(f"{path}: the bundle has no language model: add one with `auricle lm add`.")
         return NgramModel.from_bytes(content, f"{path}: {LANGUAGE_MODEL}")

@@ -25,7 +25,7 @@ def pronounce(
         typer.Argument(
             metavar="TEXT...",
             help="Text files (.txt, .xz, .gz), manifests (.jsonl) for their texts, and language models (.npz, .arpa) "
-            "or bundles for their vocabulary.",
+            "or bundles, built-in ones by name, for their vocabulary.",
         ),
     ],
     output: Annotated[Path, typer.Option(metavar="WORDS.dict", help="The pronouncing dictionary to write.")],
@@ -62,9 +62,10 @@ def pronounce(
 
 
 def _words(path: Path, alphabet: Alphabet) -> Iterator[str]:
+    from auricle.bundle import is_name
     from auricle.decoding.trie import SPECIALS
 
-    if path.name.endswith(_MODELS):
+    if path.name.endswith(_MODELS) or is_name(path):
         yield from language_model(path).words[len(SPECIALS) :]
         return
     # Abbreviations both ways: language models learn from texts that spell them, recognisers from texts as they stand.
