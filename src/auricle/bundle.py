@@ -106,7 +106,8 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
     """Read the embedded English model, another built-in one by name, or a bundle by path. Raises BundleError."""
     if model is None:
         return embedded_bundle()
-    return embedded_bundle(os.fspath(model)) if is_name(model) else read_bundle(model)
+    name = os.fspath(model)
+    return embedded_bundle(name) if is_name(name) else read_bundle(name)
 
 
 def is_name(model: str | os.PathLike[str]) -> bool:

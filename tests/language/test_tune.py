@@ -48,3 +48,22 @@ def test_the_search_begins_at_a_point_that_the_grid_does_not_have() -> None:
     assert found(None).wer == 1
     assert found(START).wer == 0
     assert found(START).alpha == START.alpha
+
+
+class ReadsRightFrom:
+    """A decoder that finds the text where the network weighs as much as given, and nothing elsewhere."""
+
+    def __init__(self, acoustic: float, options: BeamOptions) -> None:
+        self.text = "yes" if options.acoustic >= acoustic else ""
+
+    def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
+        return [Hypothesis(self.text, 0.0, (), (), ())]
+
+
+@pytest.mark.parametrize(("least", "acoustic", "pairs"), [(0.6, 0.7, 0.0), (0.4, 0.5, 0.3)])
+def test_the_grid_of_phones_is_where_the_network_asks_for_it(least: float, acoustic: float, pairs: float) -> None:
+    clips, tried = [(np.zeros((1, 4), np.float32), "yes")], list[Point]()
+    make = partial(ReadsRightFrom, least)
+    tune(clips, make, BeamOptions(), FREQUENCIES, FOLLOWING, spoken=True, progress=tried.append)
+    grid = tried[:10]  # both places, one of which is on the grid
+    assert [(point.acoustic, point.pairs) for point in grid].count((acoustic, pairs)) == 9

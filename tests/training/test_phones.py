@@ -20,7 +20,8 @@ from auricle.manifest import Utterance, read_manifest
 from auricle.training.data import Clips, FeatureStore, examples_of, least_frames
 from auricle.training.export import PARITY, check_parity, to_bundle
 from auricle.training.initial import started_from
-from auricle.training.module import SpeechModule
+from auricle.training.mmi import log_denominator
+from auricle.training.module import Corpus, SpeechModule
 from auricle.training.network import DeepSpeech2
 from auricle.training.phones import PhoneSpeller
 from auricle.training.recipe import NetworkConfig, Recipe
@@ -123,23 +124,50 @@ def test_a_network_started_from_one_with_phones_keeps_both() -> None:
     torch.testing.assert_close(started[:, TOKENS + 1 :][:, :4], kept, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("mmi", [0.0, 0.6])
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
-def test_the_loss_is_the_weighted_mean_of_the_letters_and_the_phones(weight: float, tmp_path: Path) -> None:
+def test_the_loss_is_the_weighted_mean_of_the_letters_and_the_phones(weight: float, mmi: float, tmp_path: Path) -> None:
     utterances = [replace(CLIPS[0], text="cat at"), replace(CLIPS[1], text="at")]
     store = FeatureStore.open(utterances, FeatureConfig(mel=MEL), tmp_path)
     recipe = recipe_for(CONFIG, letters="abct ")
-    recipe = replace(recipe, schedule=replace(recipe.schedule, phone_weight=weight))
+    recipe = replace(recipe, schedule=replace(recipe.schedule, phone_weight=weight, phone_mmi=mmi))
     alphabet = replace(ALPHABET, characters=recipe.alphabet)
     examples, left_out = examples_of(utterances, store, alphabet, recipe.network.stride, {}, SPELLER)
     assert not left_out
     batch = Clips(examples, store, NORMALIZATION, recipe, 0)[[one.id for one in utterances]]
     module = SpeechModule(recipe, NORMALIZATION).eval()
+    module.corpus = Corpus(examples, store)
+    module.on_fit_start()
     log_probs, lengths = module.network(batch.features, batch.lengths)
     letters, phones = log_probs.split(list(recipe.outputs), -1)
 
     def loss(half: torch.Tensor, targets: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.ctc_loss(half.transpose(0, 1), targets, lengths, sizes, reduction="sum")
 
-    expected = (1 - weight) * loss(letters, batch.targets, batch.target_lengths)
-    expected = expected + weight * loss(phones, batch.phones, batch.phone_lengths)
-    torch.testing.assert_close(module._ctc(log_probs, lengths, batch), expected, rtol=1e-4, atol=1e-3)
+    said = loss(phones, batch.phones, batch.phone_lengths)
+    if mmi:
+        assert module.following is not None
+        told = module.following.log_likelihood(batch.phones, batch.phone_lengths)
+        against = said - told + log_denominator(phones, lengths, module.following)
+        assert float(against.detach()) > 0  # no text has more than all of them together
+        said = (1 - mmi) * said + mmi * against
+    expected = (1 - weight) * loss(letters, batch.targets, batch.target_lengths) + weight * said
+    found = module._ctc(log_probs, lengths, batch, following=module.following)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_phones_are_counted_as_often_as_clips_are_heard(tmp_path: Path) -> None:
+    utterances = [replace(CLIPS[0], text="cat"), replace(CLIPS[1], text="at")]
+    store = FeatureStore.open(utterances, FeatureConfig(mel=MEL), tmp_path)
+    recipe = recipe_for(CONFIG, letters="act ")
+    recipe = replace(recipe, schedule=replace(recipe.schedule, phone_mmi=0.5))
+    alphabet = replace(ALPHABET, characters=recipe.alphabet)
+    begins = []
+    for often in (9.0, 0.1):
+        examples, _ = examples_of(utterances, store, alphabet, 1, {utterances[0].id: often}, SPELLER)
+        module = SpeechModule(recipe, NORMALIZATION)
+        module.corpus = Corpus(examples, store)
+        module.on_fit_start()
+        assert module.following is not None
+        begins.append(float(module.following.follows[0, 0, 1]))  # K, at the beginning of a text
+    assert begins[0] > 3 * begins[1]

@@ -72,6 +72,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(values: dict[str, 
         ("schedule", "warmup", 1.0),
         ("schedule", "seed", -1),
         ("schedule", "phone_weight", 1.5),
+        ("schedule", "phone_mmi", -0.1),
         ("features", "mel", "eighty"),
     ],
 )

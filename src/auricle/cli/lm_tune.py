@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from auricle.language.tune import Clip, Point
     from auricle.recognizer import Recognizer
 
-_POINTS = 59  # one to begin at, 18 on the coarse grid, and at most twenty twice after it
+_POINTS = 60  # one to begin at, 18 on the coarse grid, one beside it, and at most twenty twice after it
 
 
 @lm_app.command()

@@ -26,6 +26,8 @@ ACOUSTIC, PRIOR, BLANK, PAIRS = 0.75, 0.5, 0.0, 0.3
 """Where the search begins with these four."""
 SPOKEN_ACOUSTIC, LETTERS, RECURRENT = 0.5, 0.2, 0.5
 """And where phones are searched by, with the letters asked about the texts, and a recurrent model if there is one."""
+APART_ACOUSTIC = 0.7
+"""Where the network has learnt phones apart from what follows what (`phone_mmi`): nothing has to be taken away then."""
 STEPS = {
     "alpha": 0.4,
     "beta": 1.25,
@@ -160,9 +162,11 @@ def tune(
 ) -> list[Point]:
     """Search alpha, beta and the unknown word's price on a coarse grid, then all weights around the best; best first.
 
-    Around the best is done twice, with steps of half the size the second time. alpha, beta and the price go together:
-    where a network is unsure, unknown words are a way around the language model, and the more it weighs, the more it is
-    gone around. Of equal points, the one with the smaller alpha comes first. `progress` hears of each point.
+    A `spoken` search takes the better of two places for its grid: one for a network that knows what follows what, and
+    one for a network that does not. Around the best is done twice, with steps of half the size the second time. alpha,
+    beta and the price go together: where a network is unsure, unknown words are a way around the language model, and
+    the more it weighs, the more it is gone around. Of equal points, the one with the smaller alpha comes first.
+    `progress` hears of each point.
     `make` makes a decoder of a search's options; `frequencies` are those of `letter_frequencies`. `following` are the
     `letter_pairs` of the texts that the network was trained on: without them none are taken away. A `spoken` search is
     by phones: it has no unknown words, and a weight of the letters, and of a `recurrent` model if it has one. `start`
@@ -173,8 +177,10 @@ def tune(
     fixed |= {"unknown"} if spoken else {"letters"}
     fixed |= set() if recurrent else {"recurrent"}
     begin = (SPOKEN_ACOUSTIC if spoken else ACOUSTIC, PRIOR, BLANK, 0.0 if following is None else PAIRS)
+    begins = [begin, (APART_ACOUSTIC, 0.0, BLANK, 0.0)] if spoken else [begin]
+    rest = (LETTERS if spoken else 0.0, RECURRENT)
 
-    def visit(point: Point) -> None:
+    def visit(point: Point) -> Point:
         point = Point(
             alpha=round(max(0.0, point.alpha), 4),
             beta=round(point.beta, 4),
@@ -191,12 +197,15 @@ def tune(
             wer = sum(run(point.options(options, frequencies, following), clips), ErrorCounts()).rate
             points[key] = replace(point, wer=wer)
             progress(points[key])
+        return points[key]
 
     with _runner(make, processes) as run:
         if start:
             visit(start)
+        wers = [visit(Point(ALPHAS[1], BETAS[1], UNKNOWNS[-1], *begin, *rest)).wer for begin in begins]
+        begin = begins[wers.index(min(wers))]
         for alpha, beta, unknown in itertools.product(ALPHAS, BETAS, UNKNOWNS[-1:] if spoken else UNKNOWNS):
-            visit(Point(alpha, beta, unknown, *begin, LETTERS if spoken else 0.0, RECURRENT))
+            visit(Point(alpha, beta, unknown, *begin, *rest))
         for size in (2.0**-number for number in range(1, REFINEMENTS + 1)):
             step = {name: size * most for name, most in STEPS.items()}
             best = _ordered(points.values())[0]

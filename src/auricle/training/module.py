@@ -26,6 +26,7 @@ from auricle.training.ctc import ctc_loss
 from auricle.training.data import Batch, Clips, EpochPlan, Example, FeatureStore, loader_of
 from auricle.training.export import Weights, to_bundle
 from auricle.training.gru import valid
+from auricle.training.mmi import Trigrams, log_denominator, trigrams
 from auricle.training.muon import Muon, parameter_groups
 from auricle.training.network import DeepSpeech2, decayed_parameters
 from auricle.training.recipe import Recipe, ScheduleConfig, make_recipe
@@ -67,6 +68,8 @@ class SpeechModule(lightning.LightningModule):
         """The moving average of the network's parameters, in their order."""
         self.done = 0.0
         """The part of the run that is over, in [0, 1]."""
+        self.following: Trigrams | None = None
+        """How phones follow each other in what the run learns from, where the recipe asks for it."""
         self._hours_before = 0.0
         self._started = time.monotonic()
         self._resumed_epoch: int | None = None
@@ -82,8 +85,12 @@ class SpeechModule(lightning.LightningModule):
         return self._hours_before + (time.monotonic() - self._started) / 3600
 
     def on_fit_start(self) -> None:
-        """Start the clock."""
+        """Start the clock; count phones where the recipe asks for it."""
         self._started = time.monotonic()
+        if self.recipe.phones and self.recipe.schedule.phone_mmi:
+            assert self.corpus is not None
+            said = ((example.phones, example.weight) for example in self.corpus.examples)
+            self.following = trigrams(said, self.recipe.outputs[-1])
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of the current epoch that this process has not seen."""
@@ -128,7 +135,7 @@ class SpeechModule(lightning.LightningModule):
         # No bundle has a second classifier. One that knows nothing yet would pull a trained network out of its place.
         apart = "started_from" in self.card and self.steps_done < _STEPS_APART
         log_probs, early, lengths = self.network.both(batch.features, batch.lengths, apart=apart)
-        total = self._ctc(log_probs, lengths, batch)
+        total = self._ctc(log_probs, lengths, batch, following=self.following)
         objective = total
         if early is not None:
             weight = self.recipe.schedule.auxiliary_weight
@@ -143,16 +150,22 @@ class SpeechModule(lightning.LightningModule):
         self.log("rate", one_cycle(self.done, self.recipe.schedule))
         return objective / self._share_of_all(characters)
 
-    def _ctc(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+    def _ctc(self, log_probs: Tensor, lengths: Tensor, batch: Batch, following: Trigrams | None = None) -> Tensor:
         """Return the CTC loss of log-probabilities [B, T', tokens], in nats, summed over the batch.
 
-        Where there are phones, it is the weighted mean of the letters' and of the phones'.
+        Where there are phones, it is the weighted mean of the letters' and of the phones', which is, as far as the
+        recipe says, not against all that frames could hold but against what phones `following` each other could.
         """
         letters, *rest = torch.split(log_probs, list(self.network.alphabets), -1)
         loss = ctc_loss(letters, batch.targets, lengths, batch.target_lengths)
         weight = self.recipe.schedule.phone_weight
         for phones in rest:
-            loss = (1 - weight) * loss + weight * ctc_loss(phones, batch.phones, lengths, batch.phone_lengths)
+            said = ctc_loss(phones, batch.phones, lengths, batch.phone_lengths)
+            if following is not None:
+                others = log_denominator(phones, lengths, following)
+                expected = following.log_likelihood(batch.phones, batch.phone_lengths)
+                said = said + self.recipe.schedule.phone_mmi * (others - expected)
+            loss = (1 - weight) * loss + weight * said
         return loss
 
     def _share_of_all(self, characters: Tensor) -> Tensor:
