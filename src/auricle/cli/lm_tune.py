@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -85,6 +86,14 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
             help="Begin at the weights of this bundle too, such as the version before; default: its own.",
         ),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=NUMBER,...",
+            help="Look for no weights, but take these, by the names below; others stay as they are. A bundle that is "
+            "searched by phones keeps what its search by letters is told.",
+        ),
+    ] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes to decode in; default: all cores.")] = None,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the errors over the weights, and the reliability.")
@@ -106,6 +115,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     from auricle.manifest import read_manifests
 
     expect_bundle_name(output)
+    given_weights = _given(weights) if weights else {}
     recognizer = load_recognizer(bundle, None, no_lm=True)
     source = recognizer.bundle
     given = {"beam": beam, "beam_threshold": beam_threshold}
@@ -121,8 +131,15 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     begun = find_bundle(start) if start else source
     if begun.alphabet != source.alphabet or begun.phones not in {(), source.phones}:
         raise AuricleError(f"{start}: writes other letters or phones than {bundle}, so its weights are of no use here.")
-    points, weights, best = _weighed(
-        source, begun, clips, texts, processes or os.cpu_count() or 1, tuning_beam=tuning_beam, only_phones=only_phones
+    points, chosen_weights, best = _weighed(
+        source,
+        begun,
+        clips,
+        texts,
+        processes or os.cpu_count() or 1,
+        tuning_beam=tuning_beam,
+        only_phones=only_phones,
+        given=given_weights,
     )
     for point in points[:5]:
         typer.echo(_row(point))
@@ -134,7 +151,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
         f"{len(right):,} words of which {sum(right) / max(1, len(right)):.0%} are right"
     )
     curves = {"confidence_slope": round(curve.slope, 4), "confidence_offset": round(curve.offset, 4)}
-    chosen = {**source.decoder, **weights, **curves}
+    chosen = {**source.decoder, **chosen_weights, **curves}
     save_bundle(replace(source, decoder=chosen), output)
     if picture:
         write_whole(picture, _picture(points, before, after))
@@ -157,11 +174,12 @@ def _weighed(
     *,
     tuning_beam: int | None,
     only_phones: bool,
+    given: Mapping[str, float],
 ) -> tuple[list[Point], dict[str, Any], Decoder]:
     """Search for the language model's weights: the points tried, best first, the settings chosen, a decoder with them.
 
-    Without a language model there is nothing to weigh. Raises BundleError where only phones are to be weighed and the
-    bundle has none.
+    Without a language model there is nothing to weigh. `given` are weights to take, and then none are searched for.
+    Raises BundleError where only phones are to be weighed and the bundle has none.
     """
     from auricle.bundle import LANGUAGE_MODEL
     from auricle.decoders import beam_options, phone_options, phone_settings, recurrent_of, spoken_lexicon_of
@@ -177,11 +195,11 @@ def _weighed(
         return [], {}, GreedyDecoder(source.alphabet)
     letters = source.alphabet.tokens
     by_letters = partial(BeamDecoder, source.alphabet, model)
-    look = partial(_looked_for, beam=tuning_beam, processes=processes)
+    look = partial(_looked_for, beam=tuning_beam, processes=processes, given=given)
     own = chosen = beam_options(source)
     points: list[Point] = []
     weights: dict[str, Any] = {"kind": "beam"}
-    if not only_phones:
+    if lexicon is None or not (only_phones or given):
         following = letter_pairs(texts, source.alphabet) if any(texts) else None
         frequencies = letter_frequencies(clips, slice(0, letters))
         begun = _tuned(beam_options(start), frequencies, following)
@@ -198,7 +216,7 @@ def _weighed(
     recurrent = recurrent_of(source, model)
     by_phones = partial(_spoken, source.alphabet, model, lexicon, recurrent)
     begun = _tuned(phone_options(start), frequencies, following) if start.phones else None
-    asked = {"spoken": True, "recurrent": recurrent is not None}
+    asked: dict[str, Any] = {"spoken": True, "recurrent": recurrent is not None}
     points = look("tuning by phones", clips, by_phones, own, frequencies, following, start=begun, **asked)
     chosen = points[0].options(own, frequencies, following)
     spoken = {**phone_settings(source), **_settings(chosen), "letters_weight": chosen.letters}
@@ -213,16 +231,43 @@ def _looked_for(
     clips: list[Clip],
     decoder: Callable[[BeamOptions], Decoder],
     options: BeamOptions,
-    *given: Any,
+    *known: Any,
     beam: int | None,
+    given: Mapping[str, float],
+    start: Point | None,
+    processes: int,
     **asked: Any,
 ) -> list[Point]:
-    """Return the points that a search for weights tries, best first, with a bar and perhaps a beam of its own."""
+    """Return the points that a search for weights tries, best first, with a bar and perhaps a beam of its own.
+
+    Weights that are given are the only point.
+    """
+    from auricle.language.tune import judged_at, point_of
     from auricle.language.tune import tune as search
 
     narrow = replace(options, beam=beam or options.beam)
     with Bar(what) as bar:
-        return search(clips, decoder, narrow, *given, progress=_counting(bar), **asked)
+        if given:
+            point = replace(start or point_of(options, *known), **given)
+            return [judged_at(point, clips, decoder, narrow, *known, processes=processes)]
+        asked |= {"progress": _counting(bar), "start": start, "processes": processes}
+        return search(clips, decoder, narrow, *known, **asked)
+
+
+def _given(weights: str) -> dict[str, float]:
+    """Read weights: names of a `Point`, each with a number. Raises AuricleError."""
+    from auricle.language.tune import STEPS
+
+    found: dict[str, float] = {}
+    for part in weights.split(","):
+        name, _, value = part.strip().partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise AuricleError(f"--weights: {part.strip()!r} is not a name and a number, such as alpha=0.8.") from None
+        if name not in STEPS or not math.isfinite(found[name]):
+            raise AuricleError(f"--weights: {part.strip()!r} says none of {', '.join(STEPS)} a finite number.")
+    return found
 
 
 def _tuned(options: BeamOptions, frequencies: Array, following: Array | None) -> Point | None:

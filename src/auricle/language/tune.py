@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,7 +24,7 @@ BETAS = (-0.5, 0.75, 2.0)
 UNKNOWNS = (-24.0, -12.0)
 ACOUSTIC, PRIOR, BLANK, PAIRS = 0.75, 0.5, 0.0, 0.3
 """Where the search begins with these four."""
-SPOKEN_ACOUSTIC, LETTERS, RECURRENT = 0.5, 0.2, 0.5
+SPOKEN_ACOUSTIC, LETTERS, RECURRENT = 0.5, 0.1, 0.8
 """And where phones are searched by, with the letters asked about the texts, and a recurrent model if there is one."""
 APART_ACOUSTIC = 0.7
 """Where the network has learnt phones apart from what follows what (`phone_mmi`): nothing has to be taken away then."""
@@ -216,6 +216,19 @@ def tune(
                 for along in (-1, 1):
                     visit(replace(best, **{name: getattr(best, name) + along * step[name]}))
     return _ordered(points.values())
+
+
+def judged_at(
+    point: Point,
+    clips: Sequence[Clip],
+    make: Maker,
+    options: BeamOptions,
+    *known: Any,
+    processes: int = 1,
+) -> Point:
+    """Return a point with its word error rate; `known` are frequencies and perhaps pairs, the rest is as for `tune`."""
+    with _runner(make, processes) as run:
+        return replace(point, wer=sum(run(point.options(options, *known), clips), ErrorCounts()).rate)
 
 
 def _ordered(points: Iterable[Point]) -> list[Point]:

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from auricle.errors import MissingExtraError
 
 
+_CORNERS = 3
+
+
 class Bin(Protocol):
     """Words of like confidence, see `auricle.calibration.Bin`."""
 
@@ -29,7 +32,7 @@ class Bin(Protocol):
 
 
 def tuning_png(points: Sequence[tuple[float, float, float]], before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
-    """Draw (alpha, beta, WER) points, if any, and two reliability curves.
+    """Draw (alpha, beta, WER) points, if they are enough for a surface, and two reliability curves.
 
     Raises MissingExtraError without matplotlib.
     """
@@ -38,10 +41,11 @@ def tuning_png(points: Sequence[tuple[float, float, float]], before: Sequence[Bi
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise MissingExtraError("a picture of the tuning", "train") from error
-    figure = Figure(figsize=(11 if points else 5.5, 4.6), layout="constrained")
+    searched = len(points) >= _CORNERS
+    figure = Figure(figsize=(11 if searched else 5.5, 4.6), layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    axes = list(figure.subplots(1, 2 if points else 1, squeeze=False)[0])
-    if points:
+    axes = list(figure.subplots(1, 2 if searched else 1, squeeze=False)[0])
+    if searched:
         _surface(figure, axes[0], points)
     _reliability(axes[-1], before, after)
     buffer = io.BytesIO()
