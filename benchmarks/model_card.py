@@ -92,7 +92,7 @@ def draw(curves: Sequence[str], picture: Path) -> None:
         hours = [row["audio_hours"] + float(before or 0) for row in rows]
         for axis, key in zip(axes, ("dev_wer", "dev_cer"), strict=True):
             axis.plot(hours, [100 * row[key] for row in rows], marker="os^"[number // 10 % 3], markersize=3, label=name)
-    for axis, label in zip(axes, ("word error rate, %", "character error rate, %"), strict=True):
+    for axis, label in zip(axes, ("WER, %", "CER, %"), strict=True):
         axis.set_xlabel("hours of audio seen, repeats included")
         axis.set_ylabel(f"dev {label} (200 clips, greedy)")
         axis.grid(alpha=0.3)

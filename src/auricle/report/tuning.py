@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from auricle.errors import MissingExtraError
 
-
 _CORNERS = 3
 
 
