@@ -10,7 +10,7 @@ pytestmark = pytest.mark.needs_embedded_model
 
 
 def test_a_hot_word_changes_the_text_of_a_clip_and_a_stream(auricle: Run, clips: Path, tmp_path: Path) -> None:
-    clip = clips / "austen-0890.flac"  # "... is to be ill disposed", of which "ill" is not heard
+    clip = clips / "formats" / "austen-0890-vorbis.ogg"  # "... is to be ill disposed", of which "ill" is not heard
     words = tmp_path / "words.txt"
     words.write_text("ill disposed\t3\n\nMansfield\n")
     for arguments in ((), ("--no-lm",)):
