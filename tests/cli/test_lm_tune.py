@@ -74,7 +74,7 @@ def test_the_texts_that_were_learnt_say_which_letters_follow_which(
 def test_weights_that_are_given_are_taken(auricle: Run, clips: Path, tmp_path: Path) -> None:
     tuned = tmp_path / "tuned.auricle"
     options = ("-m", clips / "clips.jsonl", "--limit", 2, "--processes", 1, "--tuning-beam", 64)
-    weights = ("--weights", "alpha=0.85, beta=-0.25, prior=0, blank=0.125")
+    weights = ("--weights", "alpha=0.85, beta=-0.25, blank=0.125, prior=0")
     picture = tmp_path / "reliability.png"
     result = auricle("lm", "tune", "english", *options, *weights, "--output", tuned, "--picture", picture)
     assert result.code == 0, result.err
@@ -82,7 +82,7 @@ def test_weights_that_are_given_are_taken(auricle: Run, clips: Path, tmp_path: P
     assert (own["phones"]["lm_weight"], own["phones"]["word_bonus"]) == (0.85, -0.25)
     assert own["phones"]["token_offsets"] == [0.125] + [0.0] * 41
     assert own["phones"]["beam"] == before["phones"]["beam"]
-    for name in ("acoustic_weight", "letters_weight", "recurrent_weight"):
+    for name in ("acoustic_weight", "letters_weight", "recurrent_weight", "token_pairs"):
         assert own["phones"][name] == before["phones"][name]
     assert own["lm_weight"] == before["lm_weight"]
     assert own["confidence_slope"] != before["confidence_slope"]
@@ -95,6 +95,7 @@ def test_letters_take_them_where_there_are_no_phones(auricle: Run, clips: Path, 
     assert auricle("lm", "tune", with_lm, *options, "--output", tuned).code == 0
     own = read_bundle(tuned).decoder
     assert (own["lm_weight"], own["word_bonus"], own["unknown_penalty"]) == (0.85, 8, -20)
+    assert own["token_offsets"] == read_bundle(with_lm).decoder.get("token_offsets", [])
 
 
 def test_weights_of_a_model_that_writes_otherwise_are_no_start(auricle: Run, clips: Path, tmp_path: Path) -> None:
@@ -127,6 +128,8 @@ def test_weights_of_a_model_that_writes_otherwise_are_no_start(auricle: Run, cli
         (("--output", "{tmp}/x.auricle", "--weights", "alpha=1,gamma=2"), 1, "'gamma=2' says none of alpha, beta"),
         (("--output", "{tmp}/x.auricle", "--weights", "alpha=much"), 1, "'alpha=much' is not a name and a number"),
         (("--output", "{tmp}/x.auricle", "--weights", "alpha=nan"), 1, "a finite number"),
+        (("--output", "{tmp}/x.auricle", "--weights", "pairs=0.2"), 1, "the texts of --trained-on, which is missing"),
+        (("--output", "{tmp}/x.auricle", "--weights", "alpha=1", "--start", "english"), 1, "give one of them"),
         (("--output", "/proc/x.auricle"), 1, "/proc/x.auricle cannot be written"),
     ],
 )

@@ -137,6 +137,7 @@ def test_the_loss_is_the_weighted_mean_of_the_letters_and_the_phones(weight: flo
     batch = Clips(examples, store, NORMALIZATION, recipe, 0)[[one.id for one in utterances]]
     module = SpeechModule(recipe, NORMALIZATION).eval()
     module.corpus = Corpus(examples, store)
+    module.card["started_from"] = "english"
     module.on_fit_start()
     log_probs, lengths = module.network(batch.features, batch.lengths)
     letters, phones = log_probs.split(list(recipe.outputs), -1)
@@ -156,6 +157,16 @@ def test_the_loss_is_the_weighted_mean_of_the_letters_and_the_phones(weight: flo
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
 
 
+def test_a_run_from_chance_learns_phones_by_ctc(tmp_path: Path) -> None:
+    utterances = [replace(CLIPS[0], text="cat")]
+    store = FeatureStore.open(utterances, FeatureConfig(mel=MEL), tmp_path)
+    recipe = recipe_for(CONFIG, letters="act ")
+    module = SpeechModule(replace(recipe, schedule=replace(recipe.schedule, phone_mmi=0.5)), NORMALIZATION)
+    module.corpus = Corpus(examples_of(utterances, store, ALPHABET, 1, {}, SPELLER)[0], store)
+    module.on_fit_start()
+    assert module.following is None
+
+
 def test_phones_are_counted_as_often_as_clips_are_heard(tmp_path: Path) -> None:
     utterances = [replace(CLIPS[0], text="cat"), replace(CLIPS[1], text="at")]
     store = FeatureStore.open(utterances, FeatureConfig(mel=MEL), tmp_path)
@@ -166,7 +177,7 @@ def test_phones_are_counted_as_often_as_clips_are_heard(tmp_path: Path) -> None:
     for often in (9.0, 0.1):
         examples, _ = examples_of(utterances, store, alphabet, 1, {utterances[0].id: often}, SPELLER)
         module = SpeechModule(recipe, NORMALIZATION)
-        module.corpus = Corpus(examples, store)
+        module.corpus, module.card["started_from"] = Corpus(examples, store), "english"
         module.on_fit_start()
         assert module.following is not None
         begins.append(float(module.following.follows[0, 0, 1]))  # K, at the beginning of a text

@@ -116,6 +116,10 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
 
     expect_bundle_name(output)
     given_weights = _given(weights) if weights else {}
+    if given_weights and start:
+        raise AuricleError("--start says where to look for weights, and --weights which to take: give one of them.")
+    if "pairs" in given_weights and not trained_on:
+        raise AuricleError("--weights: pairs are those of the texts of --trained-on, which is missing.")
     recognizer = load_recognizer(bundle, None, no_lm=True)
     source = recognizer.bundle
     given = {"beam": beam, "beam_threshold": beam_threshold}
@@ -179,7 +183,7 @@ def _weighed(
     """Search for the language model's weights: the points tried, best first, the settings chosen, a decoder with them.
 
     Without a language model there is nothing to weigh. `given` are weights to take, and then none are searched for.
-    Raises BundleError where only phones are to be weighed and the bundle has none.
+    Raises BundleError where only phones are to be weighed and the bundle has none, and where nothing is.
     """
     from auricle.bundle import LANGUAGE_MODEL
     from auricle.decoders import beam_options, phone_options, phone_settings, recurrent_of, spoken_lexicon_of
@@ -191,6 +195,8 @@ def _weighed(
     lexicon = spoken_lexicon_of(source, model) if model else None
     if only_phones and lexicon is None:
         raise BundleError(f"{source.name}: does not say how words are said, so there are no weights of phones to find.")
+    if model is None and given:
+        raise BundleError(f"{source.name}: has no language model, so there is nothing to weigh.")
     if model is None:
         return [], {}, GreedyDecoder(source.alphabet)
     letters = source.alphabet.tokens
@@ -204,7 +210,7 @@ def _weighed(
         frequencies = letter_frequencies(clips, slice(0, letters))
         begun = _tuned(beam_options(start), frequencies, following)
         points = look("tuning", clips, by_letters, own, frequencies, following, start=begun)
-        chosen = points[0].options(own, frequencies, following)
+        chosen = _options(points[0], own, frequencies, following, given=given)
         weights |= {**_settings(chosen), "unknown_penalty": chosen.unknown}
     decoder: Decoder = by_letters(chosen)
     if lexicon is None:
@@ -218,7 +224,7 @@ def _weighed(
     begun = _tuned(phone_options(start), frequencies, following) if start.phones else None
     asked: dict[str, Any] = {"spoken": True, "recurrent": recurrent is not None}
     points = look("tuning by phones", clips, by_phones, own, frequencies, following, start=begun, **asked)
-    chosen = points[0].options(own, frequencies, following)
+    chosen = _options(points[0], own, frequencies, following, given=given)
     spoken = {**phone_settings(source), **_settings(chosen), "letters_weight": chosen.letters}
     if recurrent:
         spoken["recurrent_weight"] = chosen.recurrent
@@ -248,10 +254,22 @@ def _looked_for(
     narrow = replace(options, beam=beam or options.beam)
     with Bar(what) as bar:
         if given:
-            point = replace(start or point_of(options, *known), **given)
-            return [judged_at(point, clips, decoder, narrow, *known, processes=processes)]
+            point = replace(point_of(options, *known), **given)
+            return [judged_at(point, _options(point, narrow, *known, given=given), clips, decoder, processes=processes)]
         asked |= {"progress": _counting(bar), "start": start, "processes": processes}
         return search(clips, decoder, narrow, *known, **asked)
+
+
+def _options(
+    point: Point, own: BeamOptions, frequencies: Array, following: Array | None, *, given: Mapping[str, float]
+) -> BeamOptions:
+    """Return a search's options at a point. Of those that none of the weights given is about, none changes."""
+    found = point.options(own, frequencies, following)
+    if given and "pairs" not in given:
+        found = replace(found, pairs=own.pairs)
+    if given and not {"prior", "blank"} & given.keys():
+        found = replace(found, offsets=own.offsets)
+    return found
 
 
 def _given(weights: str) -> dict[str, float]:

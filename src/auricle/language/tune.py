@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -218,17 +218,10 @@ def tune(
     return _ordered(points.values())
 
 
-def judged_at(
-    point: Point,
-    clips: Sequence[Clip],
-    make: Maker,
-    options: BeamOptions,
-    *known: Any,
-    processes: int = 1,
-) -> Point:
-    """Return a point with its word error rate; `known` are frequencies and perhaps pairs, the rest is as for `tune`."""
+def judged_at(point: Point, options: BeamOptions, clips: Sequence[Clip], make: Maker, *, processes: int = 1) -> Point:
+    """Return a point with the word error rate of a search with its options; the rest is as for `tune`."""
     with _runner(make, processes) as run:
-        return replace(point, wer=sum(run(point.options(options, *known), clips), ErrorCounts()).rate)
+        return replace(point, wer=sum(run(options, clips), ErrorCounts()).rate)
 
 
 def _ordered(points: Iterable[Point]) -> list[Point]:

@@ -55,9 +55,9 @@ class Trigrams:
         """Return the log-probability of texts, in nats: their tokens stand in one row, with lengths [B]."""
         total = 0.0
         for text in torch.split(texts.cpu() - 1, lengths.tolist()):
-            first, second, third = (torch.cat((text.new_zeros(2), text))[at:][: len(text)] for at in range(3))
-            total += float(self.follows[first, second, third].log().sum())
-            total += float(self.ends[tuple(torch.cat((text.new_zeros(2), text))[-2:])].log())
+            said = torch.cat((text.new_zeros(2), text))
+            total += float(self.follows[said[:-2], said[1:-1], text].log().sum())
+            total += float(self.ends[said[-2], said[-1]].log())
         return total
 
 

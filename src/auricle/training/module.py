@@ -80,14 +80,19 @@ class SpeechModule(lightning.LightningModule):
         return self.batches_done % self.recipe.schedule.accumulate == 0 or self.batches_done == self.batches
 
     @property
+    def _trained(self) -> bool:
+        """Whether the run began from a bundle, and not from chance."""
+        return "started_from" in self.card
+
+    @property
     def hours(self) -> float:
         """Hours of wall clock spent on this run, those before a resumption included."""
         return self._hours_before + (time.monotonic() - self._started) / 3600
 
     def on_fit_start(self) -> None:
-        """Start the clock; count phones where the recipe asks for it."""
+        """Start the clock; count phones where the recipe asks for it and the network has learnt before."""
         self._started = time.monotonic()
-        if self.recipe.phones and self.recipe.schedule.phone_mmi:
+        if self.recipe.phones and self.recipe.schedule.phone_mmi and self._trained:
             assert self.corpus is not None
             said = ((example.phones, example.weight) for example in self.corpus.examples)
             self.following = trigrams(said, self.recipe.outputs[-1])
@@ -133,7 +138,7 @@ class SpeechModule(lightning.LightningModule):
         place = (self.trainer.current_epoch, self.batches_done, self.trainer.global_rank)
         torch.manual_seed(hash((self.recipe.schedule.seed, *place)))
         # No bundle has a second classifier. One that knows nothing yet would pull a trained network out of its place.
-        apart = "started_from" in self.card and self.steps_done < _STEPS_APART
+        apart = self._trained and self.steps_done < _STEPS_APART
         log_probs, early, lengths = self.network.both(batch.features, batch.lengths, apart=apart)
         total = self._ctc(log_probs, lengths, batch, following=self.following)
         objective = total

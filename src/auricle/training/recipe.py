@@ -153,7 +153,7 @@ class ScheduleConfig:
     """Share of the phones' loss, the rest being that of the letters, where the recipe has phones."""
     phone_mmi: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of maximum mutual information in the phones' loss, the rest being CTC: what trigrams of phones foretell is
-    then not learnt from the frames (for a trained network: a new one has to learn by CTC first)."""
+    then not learnt from the frames. A run that begins from chance has to learn by CTC first, and has none of it."""
     agreement: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Weight of how far two views of each clip, masked apart, differ (CR-CTC: Yao et al., 2024); 0: one view.
 
