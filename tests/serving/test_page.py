@@ -220,6 +220,27 @@ def test_the_microphone_is_recorded_and_recognised(page: Chrome, heard: dict[str
     assert _found_in(text, f"{heard['austen-0870']} " * 4) < 0.6
 
 
+def test_a_recording_is_made_before_the_server_has_said_what_it_is(browser: Chrome, server: str) -> None:
+    late = """
+      const fetched = window.fetch;
+      window.fetch = async (url, ...more) => {
+        if (String(url).includes("config.json")) await new Promise((resolve) => { window.answer = resolve; });
+        return fetched(url, ...more);
+      };"""
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": late})
+    try:
+        browser.get(f"{server}/")
+        _wait(browser, lambda: browser.execute_script("return Boolean(window.answer)"))
+        _id(browser, "record").click()
+        _wait(browser, lambda: re.search(r"Recording … [1-9] s", _id(browser, "status").text))
+        _id(browser, "record").click()
+        browser.execute_script("window.answer()")
+        _wait(browser, lambda: _id(browser, "submit").is_enabled())
+        assert _id(browser, "chosen").text == "recording.webm"
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
 def test_captions_can_be_saved(page: Chrome) -> None:
     import srt  # type: ignore[import-untyped]
 

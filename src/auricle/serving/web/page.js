@@ -15,6 +15,7 @@ let recording = null;
 let live = null; // { stop }, or a promise of it, while live captions run
 let busy = null; // the AbortController of what is under way
 let awake = null; // a promise: AWS Lambda has an instance that answers
+let ready = null; // a promise: `server` is what this server says of itself, or the page has said that it cannot be had
 
 function say(text) {
   byId("status").textContent = text;
@@ -75,6 +76,7 @@ async function submit(event) {
       }
     };
     const progress = (share) => (share === null ? tell("Recognising") : tell(`Sending ${name}`, share));
+    await ready;
     const options = { name, ...wishes(), key: byId("key").value, signal: busy.signal, progress, tell };
     if (server.mode === "lambda") {
       transcript = await transcribeOnLambda(blob, { ...options, server, awake });
@@ -107,10 +109,10 @@ async function toggleRecording() {
       const { stop } = recording;
       clearInterval(recording.ticking);
       recording = null;
-      const { blob, name } = await stop();
+      const { blob, name } = await stop(ready.then(() => server.takes_containers));
       choose(blob, name);
     } else {
-      const started = await record({ takesContainers: server.takes_containers });
+      const started = await record();
       const since = performance.now();
       const tick = () => say(`Recording … ${Math.round((performance.now() - since) / 1000)} s`);
       recording = { ...started, ticking: setInterval(tick, 1000) };
@@ -196,6 +198,23 @@ function save(kind) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
+/** Ask the server what it is, and show what follows from that. */
+async function meet() {
+  try {
+    server = await config();
+    byId("key-field").hidden = !server.needs_key;
+    if (server.needs_key) byId("more").open = true; // never closed: it may have been opened by now
+    byId("live").hidden = !server.takes_streams;
+    if (server.mode === "lambda") {
+      byId("lead").textContent =
+        "What you give is recognised by a function on AWS Lambda. A large recording waits in S3 until that is done.";
+      awake = wake((text) => busy || chosen || recording || say(text));
+    }
+  } catch (error) {
+    complain(error);
+  }
+}
+
 function dropping() {
   const zone = byId("drop");
   const over = (event) => {
@@ -221,16 +240,4 @@ byId("copy").addEventListener("click", copy);
 document.querySelectorAll("[data-save]").forEach((button) => button.addEventListener("click", () => save(button.dataset.save)));
 dropping();
 install();
-try {
-  server = await config();
-  byId("key-field").hidden = !server.needs_key;
-  if (server.needs_key) byId("more").open = true; // never closed: it may have been opened by now
-  byId("live").hidden = !server.takes_streams;
-  if (server.mode === "lambda") {
-    byId("lead").textContent =
-      "What you give is recognised by a function on AWS Lambda. A large recording waits in S3 until that is done.";
-    awake = wake((text) => busy || chosen || recording || say(text));
-  }
-} catch (error) {
-  complain(error);
-}
+ready = meet();

@@ -2,22 +2,22 @@
 
 import { toWav } from "./wav.js";
 
-/** Start recording. The promise's `stop()` gives { blob, name }. */
-export async function record({ takesContainers }) {
+/** Start recording. The promise's `stop(takesContainers)`, of a server's promised answer, gives { blob, name }. */
+export async function record() {
   const stream = await microphone();
   const recorder = new MediaRecorder(stream);
   const parts = [];
   recorder.ondataavailable = (event) => parts.push(event.data);
   recorder.start(1000);
   return {
-    stop: () =>
+    stop: (takesContainers) =>
       new Promise((resolve, reject) => {
         recorder.onstop = async () => {
           stream.getTracks().forEach((track) => track.stop());
           const blob = new Blob(parts, { type: recorder.mimeType });
           const ending = blob.type.includes("mp4") ? "m4a" : blob.type.includes("ogg") ? "ogg" : "webm";
           try {
-            const asItIs = takesContainers || ending === "ogg";
+            const asItIs = ending === "ogg" || (await takesContainers);
             resolve(asItIs ? { blob, name: `recording.${ending}` } : { ...(await toWav(blob)), name: "recording.wav" });
           } catch {
             reject(new Error("The browser could not read its own recording: try again."));
