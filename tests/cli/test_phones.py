@@ -193,6 +193,82 @@ def nats_at_last(printed: str) -> float:
     return float(found[1])
 
 
+def spelling(path: Path) -> Path:
+    path.write_text("layers = 1\nhidden = 32\nwidth = 32\nbatch_words = 60\nwords = 6000\npeak_rate = 4e-3\n")
+    return path
+
+
+def test_a_model_with_phones_learns_to_spell_and_hears_the_same_phones(
+    auricle: Run, folder: Path, clips: Path, tmp_path: Path
+) -> None:
+    from auricle import audio
+    from auricle.recognizer import load
+
+    best, spelt, small = folder / "said" / "best.auricle", tmp_path / "spelt.auricle", tmp_path / "small.auricle"
+    manifest = clips / "clips.jsonl"
+    given = ("--train", manifest, "--pronunciations", folder / "words.dict", "--cache", folder / "cache")
+    recipe = ("--recipe", spelling(tmp_path / "own.toml"))
+    result = auricle("model", "spell", best, manifest, *given, *recipe, "--output", spelt)
+    assert result.code == 0, result.err
+    assert "5 recordings" in result.out
+    assert re.search(r"[\d,]+ weights more", result.out)
+    bundle = read_bundle(spelt)
+    assert bundle.card["speller"]["layers"] == 1
+    assert bundle.card["recipe"]["network"]["speller_hidden"] == 32
+    assert "started_from" not in bundle.card
+
+    assert auricle("export", spelt, small, "--weights", "int8").code == 0
+    clip = audio.read(clips / "austen-0890.flac", rate=16_000)
+    models = [load(path, threads=1) for path in (best, spelt, small)]
+    letters = [model.log_probs(clip) for model in models]
+    phones = [model.log_probs(clip, phones=True)[:, bundle.alphabet.tokens :] for model in models]
+    assert abs(phones[0] - phones[1]).max() < 0.02
+    assert abs(letters[0] - letters[1]).max() > 1
+    assert (letters[1].argmax(-1) == letters[2].argmax(-1)).mean() > 0.9
+    measured = auricle("evaluate", "-m", manifest, "--model", spelt)
+    assert float(measured.out.split("WER")[1].split("%")[0]) < 50
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--weight", 1, "--weight", 2), 2, "1 texts need as many weights"),
+        (("--recipe", "none.toml"), 1, "none.toml: cannot read the recipe"),
+        (("--exclude", "{manifest}"), 1, "nothing is left of it to learn from"),
+        (("--output", "x.zip"), 2, ".auricle"),
+        (("--pronunciations", "none.dict"), 1, "none.dict"),
+    ],
+)
+def test_model_spell_says_what_is_wrong(  # noqa: PLR0917  (pytest gives them by name)
+    auricle: Run, folder: Path, clips: Path, tmp_path: Path, options: tuple[str | int, ...], code: int, message: str
+) -> None:
+    manifest = clips / "clips.jsonl"
+    given = [str(option).format(manifest=manifest) for option in options]
+    needed = {
+        "--recipe": spelling(tmp_path / "own.toml"),
+        "--pronunciations": folder / "words.dict",
+        "--output": tmp_path / "x.auricle",
+        "--cache": folder / "cache",
+        "--train": manifest,
+    }
+    rest = [str(part) for name, value in needed.items() if name not in given for part in (name, value)]
+    result = auricle("model", "spell", folder / "said" / "best.auricle", manifest, *rest, *given)
+    assert result.code == code
+    assert message in " ".join(result.err.replace("│", " ").split())
+    assert not list(tmp_path.glob("x.*"))
+
+
+def test_a_model_without_phones_cannot_learn_to_spell(
+    auricle: Run, toy_bundle: Path, clips: Path, tmp_path: Path
+) -> None:
+    manifest = clips / "clips.jsonl"
+    words = dictionary(tmp_path / "words.dict", manifest)
+    given = ("--train", manifest, "--pronunciations", words, "--recipe", spelling(tmp_path / "own.toml"))
+    result = auricle("model", "spell", toy_bundle, manifest, *given, "--output", tmp_path / "x.auricle")
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert "the model knows no phones" in result.err
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [

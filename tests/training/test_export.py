@@ -20,6 +20,7 @@ from auricle.training.recipe import NetworkConfig
 
 FEATURES = FeatureConfig(mel=MEL)
 ALPHABET = Alphabet(tuple("abcdef"))
+SPOKEN = Alphabet(tuple("abcde "))  # words have phones, and ends
 WIDE = NetworkConfig(channels=8, residual_layers=1, gru_layers=2, gru_hidden=48, gru_input=64, classifier_hidden=48)
 
 
@@ -36,7 +37,8 @@ def bundle_of(network: DeepSpeech2, weights: Weights = "float32") -> Bundle:
         created="now",
         features=FEATURES,
         normalization=Normalization(np.zeros(MEL, np.float32), np.ones(MEL, np.float32)),
-        alphabet=ALPHABET,
+        alphabet=SPOKEN if network.speller else ALPHABET,
+        phones=("K", "L", "M") if network.speller else (),
         weights=weights,
         card={"licence": "none"},
     )

@@ -34,7 +34,9 @@ CONFIG = NetworkConfig(
 
 
 def recipe_for(config: NetworkConfig, alphabet: str = "abcdef") -> Recipe:
-    return Recipe(name="on", alphabet=tuple(alphabet), features=FeatureConfig(mel=13), network=config)
+    phones = ("K", "L", "M") if config.speller_layers else ()  # 5 with the blank and ends of words
+    alphabet = "abcde " if phones else alphabet
+    return Recipe(name="on", alphabet=tuple(alphabet), phones=phones, features=FeatureConfig(mel=13), network=config)
 
 
 def scores(network: DeepSpeech2) -> torch.Tensor:

@@ -35,6 +35,7 @@ _COMMANDS = (
     "lm_tune",
     "restore",
     "model",
+    "model_spell",
     "serve",
     "lambda_build",
     "lambda_deploy",

@@ -98,7 +98,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     from auricle.language.prepare import prepare
     from auricle.training.words.data import Sentences
 
-    shares = _shares(weights, len(texts))
+    shares = shares_of(weights, len(texts))
     expect_writable(output)
     chosen = read_words_recipe(recipe)
     alphabet, heldout = alphabet_of(model), heldout or []
@@ -157,7 +157,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         typer.echo(_measured(path, ngrams, written, alphabet, spell))
 
 
-def _shares(weights: Sequence[float] | None, texts: int) -> list[float]:
+def shares_of(weights: Sequence[float] | None, texts: int) -> list[float]:
     """Return the part of each text. Raises BadParameter for weights that are none."""
     if weights and len(weights) != texts:
         raise typer.BadParameter(f"{texts} texts need as many weights.", param_hint="--weight")

@@ -140,7 +140,10 @@ def to_onnx(network: DeepSpeech2, weights: Weights = "float32") -> bytes:
         assert isinstance(linear, nn.Linear)
         x = graph.op("Gelu", graph.linear(x, linear))
     assert isinstance(last, nn.Linear)
-    x = graph.op("Transpose", graph.linear(x, last), perm=[1, 0, 2])
+    x = graph.linear(x, last)
+    if network.speller is not None:
+        x = _spelt(graph, x, sequence_lens, network)
+    x = graph.op("Transpose", x, perm=[1, 0, 2])
     if config.outputs > 1:
         x = graph.op("Reshape", x, graph.constant([0, -1, network.tokens]))
         x = graph.op("Slice", x, graph.constant([0]), frames, graph.constant([1]))
@@ -198,6 +201,22 @@ def _recurrent(graph: _Graph, x: str, sequence_lens: str, layer: Any, name: str)
     return graph.op("Add", x, states) if layer.residual else states
 
 
+def _spelt(graph: _Graph, scores: str, sequence_lens: str, network: DeepSpeech2) -> str:
+    """Return scores [T', B, outputs * tokens] whose letters are what the speller makes of the phones."""
+    speller, outputs, letters = network.speller, network.config.outputs, network.alphabets[0]
+    assert speller is not None
+    by_step = graph.op("Reshape", scores, graph.constant([0, 0, outputs, network.tokens]))
+    graph.op("Split", by_step, graph.constant(network.alphabets), outputs=["heard_letters", "heard_phones"], axis=-1)
+    x = graph.op("Reshape", graph.op("Softmax", "heard_phones", axis=-1), graph.constant([0, 0, -1]))
+    x = graph.linear(x, speller.projection)
+    for number, layer in enumerate(speller.recurrent):
+        x = _recurrent(graph, x, sequence_lens, layer, f"speller.recurrent.{number}.gru")
+    x = graph.linear(graph.norm(x, speller.norm), speller.output)
+    x = graph.op("Reshape", x, graph.constant([0, 0, outputs, letters]))
+    x = graph.op("Concat", x, "heard_phones", axis=-1)
+    return graph.op("Reshape", x, graph.constant([0, 0, -1]))
+
+
 def _moved(hidden: int, gates: Sequence[int]) -> Tensor:
     """Return the rows of a gate matrix with its three gates in another order."""
     return torch.cat([torch.arange(gate * hidden, (gate + 1) * hidden) for gate in gates])
@@ -232,7 +251,7 @@ def read_weights(bundle: Bundle, network: DeepSpeech2) -> dict[str, Tensor]:
                 f"{bundle.name}: {name} has other sizes than in the recipe's network: take its own recipe."
             )
         weight = torch.from_numpy(values.reshape(shape).copy())
-        weights[name] = weight[:, _moved(network.config.gru_hidden, (1, 0, 2))] if ".gru." in name else weight
+        weights[name] = weight[:, _moved(weight.shape[1] // 3, (1, 0, 2))] if ".gru." in name else weight
     return weights
 
 

@@ -54,6 +54,8 @@ def grown(bundle: Bundle, recipe: Recipe) -> Bundle:
         large = SpeechModule(recipe, normalization).network
         _grow_front_end(small, large, positions)
         _grow_recurrent(small, large)
+        if small.speller is not None and large.speller is not None:
+            large.speller.load_state_dict(small.speller.state_dict())
     return replace(
         bundle,
         features=recipe.features,

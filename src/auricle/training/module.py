@@ -57,6 +57,8 @@ class SpeechModule(lightning.LightningModule):
         super().__init__()
         self.recipe, self.normalization, self.max_hours = recipe, normalization, max_hours
         self.network = DeepSpeech2(recipe.network, recipe.features.mel, *recipe.outputs)
+        if self.network.speller is not None:
+            self.network.speller.requires_grad_(False)  # it learns from text
         self.corpus: Corpus | None = None
         self.card: dict[str, Any] = {}
         """What else the model card should say, such as the manifests."""

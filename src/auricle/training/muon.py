@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from auricle.training.gru import BiGRU, products
-from auricle.training.network import DeepSpeech2, ResidualConvolution, decayed_parameters
+from auricle.training.network import DeepSpeech2, ResidualConvolution, Speller, decayed_parameters
 
 _MOMENTUM = 0.95
 _SIZE = 0.2
@@ -132,7 +132,7 @@ def _divided(costs: list[int], processes: int) -> list[int]:
     return makers
 
 
-def parameter_groups(network: DeepSpeech2, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(network: DeepSpeech2 | Speller, weight_decay: float) -> list[dict[str, Any]]:
     """Split the parameters: the inner matrices for Muon; first convolution, classifiers, biases and norms for AdamW."""
     inner: list[Tensor] = [network.projection.weight]
     for module in network.modules():

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+END = 1
+"""Stands between the phones of two words."""
+
 
 @dataclass(frozen=True)
 class PhoneSpeller:
@@ -29,5 +32,5 @@ class PhoneSpeller:
                 said = [self._ids[phone] for phone in self.pronunciations[word][0]]
             except KeyError:
                 raise KeyError(word) from None
-            ids += [1] * bool(ids) + said
+            ids += [END] * bool(ids) + said
         return tuple(ids)

@@ -53,6 +53,13 @@ class NetworkConfig:
     auxiliary_layer: Annotated[int, Field(ge=0)] = 0
     """In training, a second classifier reads the output of this GRU layer (Lee & Watanabe, 2021); 0 leaves it out."""
 
+    speller_layers: Annotated[int, Field(ge=0)] = 0
+    """GRU layers that write the letters, and read phones alone; 0: the classifier writes them. `auricle train` leaves
+    them as they are: they learn from text, by `auricle model spell`."""
+    speller_hidden: Positive = 320
+    speller_input: Positive = 384
+    """Width of the projection between the phones and the first of these layers."""
+
     def __post_init__(self) -> None:
         if self.kernel_time % 2 == 0 or self.kernel_mel % 2 == 0:
             raise ValueError("kernel_time and kernel_mel must be odd, so that ceil(frames / stride) frames come out")
@@ -199,6 +206,8 @@ class Recipe:
             raise ValueError(f"phones must be {MOST_PHONES} at most")
         if self.phones and " " not in self.alphabet:
             raise ValueError("phones are those of words: they need an alphabet with a space")
+        if self.network.speller_layers and not self.phones:
+            raise ValueError("speller_layers read phones: they need phones")
 
     @property
     def outputs(self) -> tuple[int, ...]:

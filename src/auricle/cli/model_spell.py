@@ -1,0 +1,164 @@
+"""`auricle model spell`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from auricle.cli.lm import Spell, Texts
+from auricle.cli.lm_train import shares_of
+from auricle.cli.model import model_app
+from auricle.cli.terminal import Bar, expect_bundle_name, save_new_model
+from auricle.errors import BundleError, LanguageModelError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from auricle.training.phones import PhoneSpeller
+    from auricle.training.recipe import Recipe
+    from auricle.training.spelling.texts import Sentences
+
+
+@model_app.command()
+def spell(  # noqa: PLR0917  (typer makes options of them)
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A bundle that knows phones, or a built-in model.")],
+    texts: Texts,
+    train: Annotated[
+        list[Path],
+        typer.Option(metavar="M.jsonl", help="Manifest of what the model has learnt from; may be given again."),
+    ],
+    pronunciations: Annotated[
+        Path, typer.Option(metavar="WORDS.dict", help="How words are said; `auricle lm pronounce` writes it.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="NEW.auricle", help="The bundle to write.")],
+    recipe: Annotated[Path, typer.Option(metavar="RECIPE.toml", help="Sizes of the speller and of the run.")] = Path(
+        "recipes/speller.toml"
+    ),
+    noise: Annotated[
+        list[Path] | None, typer.Option(metavar="M.jsonl", help="Noise for models that were trained with some.")
+    ] = None,
+    weights: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--weight",
+            min=0.0,
+            help="Part of the words that are read from each TEXT, in their order; default: as many.",
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Transcripts, a manifest or a text: sentences that share 8 words in a row with them are left out. "
+            "May be given several times.",
+        ),
+    ] = None,
+    exclude_hashes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The same, as a file of 64-bit BLAKE2b hashes of 8 words in a row. Slower."),
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Folder that computed features are kept in.")] = Path(".cache/features"),
+    max_time: Annotated[
+        float | None, typer.Option(metavar="MINUTES", min=0.01, help="Wall clock that the run ends within.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Cores to use.")] = 1,
+    abbreviations: Spell = True,
+) -> None:
+    """Teach a model that knows phones to spell, from text.
+
+    Its letters are then what a small network makes of its phones, which learns from TEXT, as it would sound, and from
+    recordings. Phones, and what a search by them finds, stay as they are.
+    """
+    from auricle.bundle import find_bundle
+
+    try:
+        import torch
+
+        from auricle.training.initial import recipe_of, started_from
+        from auricle.training.loop import keep_freed_memory
+        from auricle.training.phones import PhoneSpeller
+        from auricle.training.spelling.loop import fit, given, with_speller
+        from auricle.training.spelling.recipe import read_spelling_recipe
+        from auricle.training.spelling.sound import Sounds, recordings_of
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("training", "train") from error
+    from auricle.language.pronunciations import read_pronunciations
+    from auricle.manifest import read_manifests
+
+    expect_bundle_name(output)
+    shares = shares_of(weights, len(texts))
+    own, bundle = read_spelling_recipe(recipe), find_bundle(model)
+    if not bundle.phones:
+        raise BundleError(f"{bundle.name}: the model knows no phones, and phones are what letters are made of.")
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    base = recipe_of(bundle)
+    base = replace(base, network=replace(base.network, speller_layers=0))
+    module = started_from(bundle, base)
+    said = read_pronunciations(pronunciations)
+    utterances, noises = read_manifests(train), read_manifests(noise or [])
+    with Bar("hearing") as bar:
+        recordings = recordings_of(module, utterances, noises, said, own.recorded_hours, cache, tell=bar.tell)
+    sounds = Sounds(recordings, base.network.outputs)
+    sentences = _sentences(
+        texts, base, PhoneSpeller(said, base.phones), sounds.phones, own.longest, exclude, exclude_hashes, abbreviations
+    )
+    grown = with_speller(base, own)
+    with Bar("training") as bar:
+        speller, end = fit(
+            grown,
+            own,
+            recordings,
+            sounds,
+            sentences,
+            shares,
+            max_minutes=max_time,
+            tell=lambda now: bar.tell(now.share, f"{now.words / 1e6:.1f} million words, {now.loss:.3f} nats a letter"),
+        )
+    facts = {**own.to_dict(), "recordings": len(recordings), "words_read": end.words, "steps": end.step}
+    save_new_model(given(bundle, module.network, speller, grown, facts), output)
+    own_size = sum(parameter.numel() for parameter in speller.parameters())
+    typer.echo(f"{'heard':<12}{len(recordings):,} recordings")
+    typer.echo(f"{'read':<12}{end.words:,} words in {end.step:,} steps, {end.loss:.3f} nats a letter at last")
+    typer.echo(f"{output}: {own_size:,} weights more, {output.stat().st_size / 1e6:.2f} MB")
+
+
+def _sentences(  # noqa: PLR0917
+    texts: list[Path],
+    recipe: Recipe,
+    speller: PhoneSpeller,
+    known: Container[int],
+    longest: int,
+    exclude: list[Path] | None,
+    exclude_hashes: Path | None,
+    abbreviations: bool,
+) -> list[Sentences]:
+    """Read the texts, without what is excluded. Raises LanguageModelError for one of which nothing is left."""
+    from auricle.alphabet import Alphabet
+    from auricle.language.prepare import prepare
+    from auricle.training.spelling.texts import Sentences
+
+    alphabet = Alphabet(tuple(recipe.alphabet))
+    with Bar("reading") as bar:
+        done = iter(range(len(texts)))
+        prepared = prepare(
+            texts,
+            alphabet,
+            exclude=exclude or [],
+            exclude_hashes=exclude_hashes,
+            spell=abbreviations,
+            tell=lambda path: bar.tell(next(done) / (len(texts) + 1), path.name),
+        )
+        found = [
+            Sentences(prepared.corpus.select(prepared.texts == number), alphabet, speller, known, longest)
+            for number in range(len(texts))
+        ]
+    for path, one in zip(texts, found, strict=True):
+        if not len(one):
+            raise LanguageModelError(f"{path}: nothing is left of it to learn from: leave it out.")
+    typer.echo(f"{'left out':<12}{prepared.duplicates:,} duplicates, {prepared.excluded:,} excluded")
+    typer.echo(f"{'kept':<12}{sum(map(len, found)):,} sentences all of whose words can be said")
+    return found
