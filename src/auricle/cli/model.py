@@ -1,4 +1,4 @@
-"""`auricle model show`, `list`, `average` and `grow`."""
+"""`auricle model show`, `list`, `average` and `grow`; `spell` is in `model_spell`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from auricle.errors import MissingExtraError
 if TYPE_CHECKING:
     from auricle.bundle import Bundle
 
-model_app = typer.Typer(no_args_is_help=True, help="Look at model bundles, average them, grow them.")
+model_app = typer.Typer(
+    no_args_is_help=True, help="Look at model bundles, average them, grow them, teach them to spell."
+)
 app.add_typer(model_app, name="model")
 
 

@@ -26,9 +26,9 @@ class SpellingRecipe:
     width: Positive = 384
     """Of the projection between the phones and the first GRU layer."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    recorded_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 12.0
+    recorded_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
     """Hours of recordings, spread over the manifests, that the model hears once, to know what it makes of phones."""
-    recorded: Share = 0.15
+    recorded: Share = 0.3
     """Part of the steps that learn from recordings as they are; the others learn from text."""
     longest: Positive = 48
     """Words of a sentence that are spelt at a time; what is left of a longer one is a sentence of its own."""
@@ -36,7 +36,7 @@ class SpellingRecipe:
     """Words of a step."""
     words: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20e6
     """Words to read in all; `--max-time` may end the run before."""
-    peak_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.5e-3
+    peak_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3e-3
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.02
     hold: Share = 0.5
     """Part of the run before the rate begins to fall."""

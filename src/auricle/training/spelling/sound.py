@@ -131,7 +131,9 @@ def recordings_of(  # noqa: PLR0917
     """
     every = sum(utterance.duration or 0.0 for utterance in utterances) / 3600
     some = spread(utterances, max(1, round(len(utterances) * min(1.0, hours / max(every, 1e-9)))))
-    corpus, _ = prepare(module.recipe, some, [], cache, noise=noise, pronunciations=pronunciations)
+    corpus, _ = prepare(
+        module.recipe, some, [], cache, noise=noise, pronunciations=pronunciations, workers=torch.get_num_threads()
+    )
     clips = Clips(corpus.examples, corpus.store, module.normalization, module.recipe, 0, noise=corpus.noise)
     found = list[Heard]()
     for one in heard(module.network.eval(), clips):
