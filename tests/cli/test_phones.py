@@ -228,6 +228,13 @@ def test_a_model_with_phones_learns_to_spell_and_hears_the_same_phones(
     measured = auricle("evaluate", "-m", manifest, "--model", spelt)
     assert float(measured.out.split("WER")[1].split("%")[0]) < 50
 
+    again = ("--init", spelt, "--max-time", 0.05, "--output", tmp_path / "again.auricle")
+    assert auricle("model", "spell", best, manifest, *given, *recipe, *again).code == 0
+    assert read_bundle(tmp_path / "again.auricle").card["speller"]["started_from"] == "spelt.auricle"
+    refused = auricle("model", "spell", best, manifest, *given, *recipe, *again, "--init", best)
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert "has not learnt to spell" in refused.err
+
 
 @pytest.mark.parametrize(
     ("options", "code", "message"),

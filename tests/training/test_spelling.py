@@ -167,6 +167,22 @@ def test_a_run_ends_with_its_time() -> None:
     assert end.share == 1.0
 
 
+def test_a_run_may_begin_with_a_speller_of_its_own_size() -> None:
+    own = recordings(TEXTS)
+    sounds = Sounds(own, RECIPE.network.outputs)
+    texts = [sentences(TEXTS, sounds.phones)]
+    first, _ = fit(with_speller(RECIPE, OWN), OWN, own, sounds, texts, [1.0])
+    short = replace(OWN, words=2_000)
+    told = list[float]()
+    for init in (None, first.requires_grad_(True)):
+        _, end = fit(with_speller(RECIPE, short), short, own, sounds, texts, [1.0], init=init)
+        told.append(end.loss)
+    assert told[1] < 0.5 * told[0]
+    wider = replace(short, hidden=32)
+    with pytest.raises(TrainingError, match="other sizes"):
+        fit(with_speller(RECIPE, wider), wider, own, sounds, texts, [1.0], init=first)
+
+
 def test_training_leaves_a_speller_as_it_is_and_cannot_begin_with_one(tmp_path: Path) -> None:
     recipe = with_speller(RECIPE, OWN)
     module = SpeechModule(recipe, None)  # type: ignore[arg-type]

@@ -17,6 +17,8 @@ from auricle.errors import BundleError, LanguageModelError, MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from auricle.bundle import Bundle
+    from auricle.training.network import Speller
     from auricle.training.phones import PhoneSpeller
     from auricle.training.recipe import Recipe
     from auricle.training.spelling.texts import Sentences
@@ -60,6 +62,9 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
         Path | None,
         typer.Option(metavar="FILE", help="The same, as a file of 64-bit BLAKE2b hashes of 8 words in a row. Slower."),
     ] = None,
+    init: Annotated[
+        str | None, typer.Option(metavar="BUNDLE", help="Begin with this model's speller instead of from chance.")
+    ] = None,
     cache: Annotated[Path, typer.Option(help="Folder that computed features are kept in.")] = Path(".cache/features"),
     max_time: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0.01, help="Wall clock that the run ends within.")
@@ -93,6 +98,7 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
     own, bundle = read_spelling_recipe(recipe), find_bundle(model)
     if not bundle.phones:
         raise BundleError(f"{bundle.name}: the model knows no phones, and phones are what letters are made of.")
+    begin = _speller_of(find_bundle(init)) if init else None
     torch.set_num_threads(threads)
     keep_freed_memory()
     base = recipe_of(bundle)
@@ -115,15 +121,27 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
             sounds,
             sentences,
             shares,
+            init=begin,
             max_minutes=max_time,
             tell=lambda now: bar.tell(now.share, f"{now.words / 1e6:.1f} million words, {now.loss:.3f} nats a letter"),
         )
-    facts = {**own.to_dict(), "recordings": len(recordings), "words_read": end.words, "steps": end.step}
+    started = {"started_from": Path(init).name} if init else {}
+    facts = {**own.to_dict(), **started, "recordings": len(recordings), "words_read": end.words, "steps": end.step}
     save_new_model(given(bundle, module.network, speller, grown, facts), output)
     own_size = sum(parameter.numel() for parameter in speller.parameters())
     typer.echo(f"{'heard':<12}{len(recordings):,} recordings")
     typer.echo(f"{'read':<12}{end.words:,} words in {end.step:,} steps, {end.loss:.3f} nats a letter at last")
     typer.echo(f"{output}: {own_size:,} weights more, {output.stat().st_size / 1e6:.2f} MB")
+
+
+def _speller_of(bundle: Bundle) -> Speller:
+    """Return a bundle's speller. Raises BundleError where it has none."""
+    from auricle.training.initial import recipe_of, started_from
+
+    speller = started_from(bundle, recipe_of(bundle)).network.speller
+    if speller is None:
+        raise BundleError(f"{bundle.name}: the model to begin with has not learnt to spell.")
+    return speller.requires_grad_(True)
 
 
 def _sentences(  # noqa: PLR0917

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from auricle.bundle import ACOUSTIC, Bundle
+from auricle.errors import TrainingError
 from auricle.features import Array
 from auricle.training.ctc import ctc_loss
 from auricle.training.export import checked_onnx
@@ -56,19 +57,23 @@ def fit(  # noqa: PLR0917
     texts: Sequence[Sentences],
     shares: Sequence[float],
     *,
+    init: Speller | None = None,
     max_minutes: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     tell: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[Speller, Progress]:
     """Train a speller for the network of a recipe that has one; return it, its weights averaged, and where it ended.
 
-    `shares` are the parts of the words that are drawn from each text. The schedule ends after the recipe's words, or
-    after `max_minutes` of the `clock` (seconds), whichever is sooner. `sounds` are
-    pieces of the recordings, and have all phones of the texts.
+    `sounds` are pieces of the recordings, and have all phones of the texts. `shares` are the parts of the words that
+    are drawn from each text. The run begins with the weights of `init` if there is one. The schedule ends after the
+    recipe's words, or after `max_minutes` of the `clock` (seconds), whichever is sooner. Raises TrainingError where
+    `init` has other sizes than the recipe's.
     """
     random = np.random.default_rng(own.seed)
     torch.manual_seed(own.seed)
     network = Speller(replace(recipe.network, gru_dropout=own.dropout), *recipe.outputs).train()
+    if init is not None:
+        _begin_with(network, init)
     averaged = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = Muon(parameter_groups(network, own.weight_decay), lr=own.peak_rate, betas=(0.9, 0.98))
     heard = _heard_batches(recordings, own.batch_words, random)
@@ -114,6 +119,13 @@ def spelling_loss(
     lengths = torch.tensor([len(own) for own in targets])
     total = ctc_loss(by_clip.log_softmax(-1), torch.cat(targets), frames, lengths)
     return total / lengths.sum().clamp(min=1)
+
+
+def _begin_with(network: Speller, other: Speller) -> None:
+    theirs = other.state_dict()
+    if {name: one.shape for name, one in theirs.items()} != {n: one.shape for n, one in network.state_dict().items()}:
+        raise TrainingError("the speller to begin with has other sizes than the recipe's, or reads other phones.")
+    network.load_state_dict(theirs)
 
 
 def _heard_batches(recordings: Sequence[Heard], words: int, random: np.random.Generator) -> Iterator[list[Heard]]:
