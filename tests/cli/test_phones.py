@@ -235,6 +235,13 @@ def test_a_model_with_phones_learns_to_spell_and_hears_the_same_phones(
     assert (refused.code, refused.err.count("\n")) == (1, 1)
     assert "has not learnt to spell" in refused.err
 
+    taken = ("--init", spelt, "--output", tmp_path / "taken.auricle")
+    assert auricle("model", "spell", best, *taken).code == 0
+    as_it_is = load(tmp_path / "taken.auricle", threads=1).log_probs(clip, phones=True)
+    assert abs(as_it_is - models[1].log_probs(clip, phones=True)).max() < 1e-4
+    assert auricle("model", "spell", best, "--output", tmp_path / "none.auricle").code == 2
+    assert auricle("model", "spell", best, manifest, "--output", tmp_path / "none.auricle").code == 2
+
 
 @pytest.mark.parametrize(
     ("options", "code", "message"),

@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 lm_app = typer.Typer(no_args_is_help=True, help="Build language models, measure them, put them into bundles.")
 app.add_typer(lm_app, name="lm")
 
-Texts: TypeAlias = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="TEXT...",
-        help="Text files, a sentence or a paragraph a line (.txt, .xz, .gz), or manifests (.jsonl) for their texts.",
-    ),
-]
+TEXTS = typer.Argument(
+    metavar="TEXT...",
+    help="Text files, a sentence or a paragraph a line (.txt, .xz, .gz), or manifests (.jsonl) for their texts.",
+)
+Texts: TypeAlias = Annotated[list[Path], TEXTS]
 Spell: TypeAlias = Annotated[
     bool,
     typer.Option(

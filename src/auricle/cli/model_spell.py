@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from auricle.cli.lm import Spell, Texts
+from auricle.cli.lm import TEXTS, Spell
 from auricle.cli.lm_train import shares_of
 from auricle.cli.model import model_app
 from auricle.cli.terminal import Bar, expect_bundle_name, save_new_model
@@ -17,25 +17,25 @@ from auricle.errors import BundleError, LanguageModelError, MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from auricle.bundle import Bundle
-    from auricle.training.network import Speller
     from auricle.training.phones import PhoneSpeller
     from auricle.training.recipe import Recipe
     from auricle.training.spelling.texts import Sentences
+
+SomeTexts: TypeAlias = Annotated[list[Path] | None, TEXTS]
 
 
 @model_app.command()
 def spell(  # noqa: PLR0917  (typer makes options of them)
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A bundle that knows phones, or a built-in model.")],
-    texts: Texts,
-    train: Annotated[
-        list[Path],
-        typer.Option(metavar="M.jsonl", help="Manifest of what the model has learnt from; may be given again."),
-    ],
-    pronunciations: Annotated[
-        Path, typer.Option(metavar="WORDS.dict", help="How words are said; `auricle lm pronounce` writes it.")
-    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="NEW.auricle", help="The bundle to write.")],
+    texts: SomeTexts = None,
+    train: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="M.jsonl", help="Manifest of what the model has learnt from; may be given again."),
+    ] = None,
+    pronunciations: Annotated[
+        Path | None, typer.Option(metavar="WORDS.dict", help="How words are said; `auricle lm pronounce` writes it.")
+    ] = None,
     recipe: Annotated[Path, typer.Option(metavar="RECIPE.toml", help="Sizes of the speller and of the run.")] = Path(
         "recipes/speller.toml"
     ),
@@ -63,7 +63,11 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
         typer.Option(metavar="FILE", help="The same, as a file of 64-bit BLAKE2b hashes of 8 words in a row. Slower."),
     ] = None,
     init: Annotated[
-        str | None, typer.Option(metavar="BUNDLE", help="Begin with this model's speller instead of from chance.")
+        str | None,
+        typer.Option(
+            metavar="BUNDLE",
+            help="Begin with this model's speller instead of from chance; without TEXT, take it as it is.",
+        ),
     ] = None,
     cache: Annotated[Path, typer.Option(help="Folder that computed features are kept in.")] = Path(".cache/features"),
     max_time: Annotated[
@@ -75,7 +79,8 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
     """Teach a model that knows phones to spell, from text.
 
     Its letters are then what a small network makes of its phones, which learns from TEXT, as it would sound, and from
-    recordings. Phones, and what a search by them finds, stay as they are.
+    recordings. Phones, and what a search by them finds, stay as they are. Without TEXT, the speller of another model
+    (--init) is put behind this one.
     """
     from auricle.bundle import find_bundle
 
@@ -85,7 +90,7 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
         from auricle.training.initial import recipe_of, started_from
         from auricle.training.loop import keep_freed_memory
         from auricle.training.phones import PhoneSpeller
-        from auricle.training.spelling.loop import fit, given, with_speller
+        from auricle.training.spelling.loop import fit, given, speller_of, taken_over, with_speller
         from auricle.training.spelling.recipe import read_spelling_recipe
         from auricle.training.spelling.sound import Sounds, recordings_of
     except ModuleNotFoundError as error:
@@ -94,11 +99,20 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
     from auricle.manifest import read_manifests
 
     expect_bundle_name(output)
-    shares = shares_of(weights, len(texts))
-    own, bundle = read_spelling_recipe(recipe), find_bundle(model)
+    bundle = find_bundle(model)
     if not bundle.phones:
         raise BundleError(f"{bundle.name}: the model knows no phones, and phones are what letters are made of.")
-    begin = _speller_of(find_bundle(init)) if init else None
+    if not texts:
+        if not init:
+            raise typer.BadParameter("give one to learn from, or --init to take a speller as it is.", param_hint="TEXT")
+        save_new_model(taken_over(bundle, find_bundle(init)), output)
+        typer.echo(f"{output}: spells as {init} does, {output.stat().st_size / 1e6:.2f} MB")
+        return
+    if not (train and pronunciations):
+        raise typer.BadParameter("are needed to learn from TEXT.", param_hint="--train and --pronunciations")
+    shares = shares_of(weights, len(texts))
+    own = read_spelling_recipe(recipe)
+    begin = speller_of(find_bundle(init)) if init else None
     torch.set_num_threads(threads)
     keep_freed_memory()
     base = recipe_of(bundle)
@@ -132,16 +146,6 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
     typer.echo(f"{'heard':<12}{len(recordings):,} recordings")
     typer.echo(f"{'read':<12}{end.words:,} words in {end.step:,} steps, {end.loss:.3f} nats a letter at last")
     typer.echo(f"{output}: {own_size:,} weights more, {output.stat().st_size / 1e6:.2f} MB")
-
-
-def _speller_of(bundle: Bundle) -> Speller:
-    """Return a bundle's speller. Raises BundleError where it has none."""
-    from auricle.training.initial import recipe_of, started_from
-
-    speller = started_from(bundle, recipe_of(bundle)).network.speller
-    if speller is None:
-        raise BundleError(f"{bundle.name}: the model to begin with has not learnt to spell.")
-    return speller.requires_grad_(True)
 
 
 def _sentences(  # noqa: PLR0917

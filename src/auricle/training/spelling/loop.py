@@ -17,6 +17,7 @@ from auricle.errors import TrainingError
 from auricle.features import Array
 from auricle.training.ctc import ctc_loss
 from auricle.training.export import checked_onnx
+from auricle.training.initial import recipe_of, started_from
 from auricle.training.muon import Muon, parameter_groups
 from auricle.training.network import DeepSpeech2, Speller
 from auricle.training.recipe import NetworkConfig, Recipe
@@ -47,6 +48,34 @@ def given(bundle: Bundle, network: DeepSpeech2, speller: Speller, recipe: Recipe
         files={**bundle.files, ACOUSTIC: checked_onnx(network, "float16")},
         card={**bundle.card, **card, "speller": dict(facts)},
     )
+
+
+def speller_of(bundle: Bundle) -> Speller:
+    """Return a bundle's speller. Raises TrainingError where it has none."""
+    speller = started_from(bundle, recipe_of(bundle)).network.speller
+    if speller is None:
+        raise TrainingError(f"{bundle.name}: the model to begin with has not learnt to spell.")
+    return speller.requires_grad_(True)
+
+
+def taken_over(bundle: Bundle, spelt: Bundle) -> Bundle:
+    """Return a bundle with the speller of another one of the same phones and letters, in float16.
+
+    Raises TrainingError where that has none, or one for other phones, letters or frames.
+    """
+    speller, theirs, base = speller_of(spelt), recipe_of(spelt), recipe_of(bundle)
+    sizes = (theirs.network.outputs, spelt.phones, spelt.alphabet)
+    if sizes != (base.network.outputs, bundle.phones, bundle.alphabet):
+        raise TrainingError(f"{spelt.name} spells other phones, or in other letters, than {bundle.name} hears.")
+    own = theirs.network
+    network = replace(
+        base.network,
+        speller_layers=own.speller_layers,
+        speller_hidden=own.speller_hidden,
+        speller_input=own.speller_input,
+    )
+    heard = started_from(bundle, replace(base, network=replace(base.network, speller_layers=0))).network.eval()
+    return given(bundle, heard, speller, replace(base, network=network), spelt.card.get("speller", {}))
 
 
 def fit(  # noqa: PLR0917
