@@ -79,8 +79,7 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
     """Teach a model that knows phones to spell, from text.
 
     Its letters are then what a small network makes of its phones, which learns from TEXT, as it would sound, and from
-    recordings. Phones, and what a search by them finds, stay as they are. Without TEXT, the speller of another model
-    (--init) is put behind this one.
+    recordings. Phones stay as they are. Without TEXT, the speller of another model (--init) is put behind this one.
     """
     from auricle.bundle import find_bundle
 

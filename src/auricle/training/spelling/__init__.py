@@ -1,4 +1,4 @@
-"""Letters from phones, learnt from text: the second half of a network that needs no recordings to learn from.
+"""Letters from phones, learnt from text: the part of a network that needs hardly any recordings to learn from.
 
 A network hears what its recordings teach it, and twenty hours of them hold too few words to learn how English is spelt.
 How it is spelt is in the books, without anybody saying it: a text's phones are known from a dictionary, and what the
