@@ -27,7 +27,7 @@ from auricle.training.gru import BiGRU
 from auricle.training.initial import recipe_of, started_from
 from auricle.training.module import SpeechModule
 from auricle.training.network import DeepSpeech2, RecurrentLayer, ResidualConvolution
-from auricle.training.recipe import Recipe
+from auricle.training.recipe import NetworkConfig, Recipe
 
 _MAY_GROW = ("kernel_mel", "residual_layers", "gru_layers", "gru_hidden", "gru_input")
 _NO_MATTER = ("dropout", "gru_dropout", "gru_dropout_locked", "auxiliary_layer")
@@ -36,10 +36,13 @@ _NO_MATTER = ("dropout", "gru_dropout", "gru_dropout_locked", "auxiliary_layer")
 def grown(bundle: Bundle, recipe: Recipe) -> Bundle:
     """Return the bundle with its network grown to the sizes of a recipe, in float16; `--init` then begins from it.
 
-    Bands, layers and units may become more, all else has to be as it was; language models and settings stay. Raises
-    TrainingError for a bundle that does not say what network it has, and for what would have to shrink or to change.
+    Bands, layers and units may become more, all else has to be as it was; language models and settings stay, and so
+    does a speller, of which the recipe need say nothing. Raises TrainingError for a bundle that does not say what
+    network it has, and for what would have to shrink or to change.
     """
     own = recipe_of(bundle)
+    if not recipe.network.speller_layers and recipe.phones == own.phones:
+        recipe = replace(recipe, network=_spelling_as(own.network, recipe.network))
     _refuse_change(bundle.name, own, recipe)
     small = started_from(bundle, own).network
     positions = _positions(own.features, recipe.features)
@@ -68,6 +71,16 @@ def grown(bundle: Bundle, recipe: Recipe) -> Bundle:
             "parameters": large.parameter_count,
             "grown_from": f"{bundle.name} {bundle.version}, {small.parameter_count:,} parameters",
         },
+    )
+
+
+def _spelling_as(own: NetworkConfig, recipe: NetworkConfig) -> NetworkConfig:
+    """Return a recipe's sizes with a speller of another's."""
+    return replace(
+        recipe,
+        speller_layers=own.speller_layers,
+        speller_hidden=own.speller_hidden,
+        speller_input=own.speller_input,
     )
 
 
