@@ -239,6 +239,13 @@ def test_a_model_with_phones_learns_to_spell_and_hears_the_same_phones(
     assert auricle("model", "spell", best, *taken).code == 0
     as_it_is = load(tmp_path / "taken.auricle", threads=1).log_probs(clip, phones=True)
     assert abs(as_it_is - models[1].log_probs(clip, phones=True)).max() < 1e-4
+    mean = tmp_path / "mean.auricle"
+    assert auricle("model", "average", small, best, "--output", mean).code == 0
+    assert "speller" not in read_bundle(mean).card
+    kept = load(mean, threads=1).log_probs(clip, phones=True)
+    assert abs(kept[:, : bundle.alphabet.tokens] - letters[0]).max() < 2
+    assert auricle("model", "average", spelt, tmp_path / "taken.auricle", "--output", mean).code == 0
+    assert "speller" in read_bundle(mean).card
     assert auricle("model", "spell", best, "--output", tmp_path / "none.auricle").code == 2
     assert auricle("model", "spell", best, manifest, "--output", tmp_path / "none.auricle").code == 2
 
