@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import faulthandler
 import json
 import os
@@ -75,8 +76,10 @@ def running(recognizer: auricle.Recognizer, tmp_path_factory: pytest.TempPathFac
             finally:
                 server.should_exit = True
                 thread.join(timeout=60)
-                if thread.is_alive():  # it happened once, at the end of a whole run: say what it waits for
+                if thread.is_alive():  # it happened twice, at the end of a whole run: say what it waits for
                     faulthandler.dump_traceback(all_threads=True)
+                    for task in list(asyncio.tasks._all_tasks):  # type: ignore[attr-defined]
+                        task.print_stack()
                     pending = server.server_state
                     pytest.fail(f"the server does not stop: {pending.connections} {pending.tasks}")
 
