@@ -26,6 +26,26 @@ TEXTS = typer.Argument(
     help="Text files, a sentence or a paragraph a line (.txt, .xz, .gz), or manifests (.jsonl) for their texts.",
 )
 Texts: TypeAlias = Annotated[list[Path], TEXTS]
+TextWeights: TypeAlias = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--weight",
+        min=0.0,
+        help="Part of the words that are read from each TEXT, in their order; default: as many.",
+    ),
+]
+Exclude: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="Transcripts, a manifest or a text: sentences that share 8 words in a row with them are left out. "
+        "May be given several times.",
+    ),
+]
+ExcludeHashes: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The same, as a file of 64-bit BLAKE2b hashes of 8 words in a row. Slower."),
+]
 Spell: TypeAlias = Annotated[
     bool,
     typer.Option(

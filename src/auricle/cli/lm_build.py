@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auricle.cli.lm import AlphabetOf, Spell, Texts, alphabet_of, lm_app, measured, perplexity_of, sentences_of
+from auricle.cli.lm import (
+    AlphabetOf,
+    Exclude,
+    ExcludeHashes,
+    Spell,
+    Texts,
+    alphabet_of,
+    lm_app,
+    measured,
+    perplexity_of,
+    sentences_of,
+)
 from auricle.cli.terminal import Bar, write_whole
 from auricle.errors import LanguageModelError
 
@@ -52,18 +63,8 @@ def build(  # noqa: PLR0917  (typer makes options of them)
     ] = False,
     vocabulary: Annotated[int, typer.Option(min=4, max=65_536, help="Words at most, the most frequent.")] = 65_000,
     min_count: Annotated[int, typer.Option(min=1, help="Leave out words seen fewer times than this.")] = 1,
-    exclude: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Transcripts, a manifest or a text: sentences that share 8 words in a row with them are left out. "
-            "May be given several times.",
-        ),
-    ] = None,
-    exclude_hashes: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The same, as a file of 64-bit BLAKE2b hashes of 8 words in a row. Slower."),
-    ] = None,
+    exclude: Exclude = None,
+    exclude_hashes: ExcludeHashes = None,
     heldout: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="A text to measure the model on; it is excluded as with --exclude."),

@@ -11,8 +11,11 @@ import typer
 
 from auricle.cli.lm import (
     AlphabetOf,
+    Exclude,
+    ExcludeHashes,
     Spell,
     Texts,
+    TextWeights,
     alphabet_of,
     language_model,
     lm_app,
@@ -41,26 +44,9 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     recipe: Annotated[Path, typer.Option(metavar="RECIPE.toml", help="Sizes of the network and of the run.")] = Path(
         "recipes/words.toml"
     ),
-    weights: Annotated[
-        list[float] | None,
-        typer.Option(
-            "--weight",
-            min=0.0,
-            help="Part of the words that are read from each TEXT, in their order; default: as many.",
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Transcripts, a manifest or a text: sentences that share 8 words in a row with them are left out. "
-            "May be given several times.",
-        ),
-    ] = None,
-    exclude_hashes: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The same, as a file of 64-bit BLAKE2b hashes of 8 words in a row. Slower."),
-    ] = None,
+    weights: TextWeights = None,
+    exclude: Exclude = None,
+    exclude_hashes: ExcludeHashes = None,
     heldout: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="A text to measure the model on; it is excluded as with --exclude."),

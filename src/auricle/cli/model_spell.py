@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from auricle.cli.lm import TEXTS, Spell
+from auricle.cli.lm import TEXTS, Exclude, ExcludeHashes, Spell, TextWeights
 from auricle.cli.lm_train import shares_of
 from auricle.cli.model import model_app
 from auricle.cli.terminal import Bar, expect_bundle_name, save_new_model
@@ -42,26 +42,9 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
     noise: Annotated[
         list[Path] | None, typer.Option(metavar="M.jsonl", help="Noise for models that were trained with some.")
     ] = None,
-    weights: Annotated[
-        list[float] | None,
-        typer.Option(
-            "--weight",
-            min=0.0,
-            help="Part of the words that are read from each TEXT, in their order; default: as many.",
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Transcripts, a manifest or a text: sentences that share 8 words in a row with them are left out. "
-            "May be given several times.",
-        ),
-    ] = None,
-    exclude_hashes: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The same, as a file of 64-bit BLAKE2b hashes of 8 words in a row. Slower."),
-    ] = None,
+    weights: TextWeights = None,
+    exclude: Exclude = None,
+    exclude_hashes: ExcludeHashes = None,
     init: Annotated[
         str | None,
         typer.Option(
