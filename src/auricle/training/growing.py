@@ -27,7 +27,7 @@ from auricle.training.gru import BiGRU
 from auricle.training.initial import recipe_of, started_from
 from auricle.training.module import SpeechModule
 from auricle.training.network import DeepSpeech2, RecurrentLayer, ResidualConvolution
-from auricle.training.recipe import NetworkConfig, Recipe
+from auricle.training.recipe import Recipe
 
 _MAY_GROW = ("kernel_mel", "residual_layers", "gru_layers", "gru_hidden", "gru_input")
 _NO_MATTER = ("dropout", "gru_dropout", "gru_dropout_locked", "auxiliary_layer")
@@ -42,7 +42,7 @@ def grown(bundle: Bundle, recipe: Recipe) -> Bundle:
     """
     own = recipe_of(bundle)
     if not recipe.network.speller_layers and recipe.phones == own.phones:
-        recipe = replace(recipe, network=_spelling_as(own.network, recipe.network))
+        recipe = replace(recipe, network=recipe.network.spelling_as(own.network))
     _refuse_change(bundle.name, own, recipe)
     small = started_from(bundle, own).network
     positions = _positions(own.features, recipe.features)
@@ -71,16 +71,6 @@ def grown(bundle: Bundle, recipe: Recipe) -> Bundle:
             "parameters": large.parameter_count,
             "grown_from": f"{bundle.name} {bundle.version}, {small.parameter_count:,} parameters",
         },
-    )
-
-
-def _spelling_as(own: NetworkConfig, recipe: NetworkConfig) -> NetworkConfig:
-    """Return a recipe's sizes with a speller of another's."""
-    return replace(
-        recipe,
-        speller_layers=own.speller_layers,
-        speller_hidden=own.speller_hidden,
-        speller_input=own.speller_input,
     )
 
 

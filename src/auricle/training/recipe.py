@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import tomllib
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_type_hints
 
@@ -52,7 +52,6 @@ class NetworkConfig:
     """Drop the same units at each frame of a clip (Gal & Ghahramani, 2016); cheaper, too."""
     auxiliary_layer: Annotated[int, Field(ge=0)] = 0
     """In training, a second classifier reads the output of this GRU layer (Lee & Watanabe, 2021); 0 leaves it out."""
-
     speller_layers: Annotated[int, Field(ge=0)] = 0
     """GRU layers that write the letters, and read phones alone; 0: the classifier writes them. `auricle train` leaves
     them as they are: they learn from text, by `auricle model spell`."""
@@ -67,6 +66,15 @@ class NetworkConfig:
             raise ValueError("stride_time must be a multiple of outputs, so that frames stay alike in length")
         if self.auxiliary_layer >= self.gru_layers:
             raise ValueError("auxiliary_layer must lie below gru_layers: the last layer has its classifier already")
+
+    def spelling_as(self, other: NetworkConfig) -> NetworkConfig:
+        """Return these sizes with the speller of another network, or with none if it has none."""
+        return replace(
+            self,
+            speller_layers=other.speller_layers,
+            speller_hidden=other.speller_hidden,
+            speller_input=other.speller_input,
+        )
 
     @property
     def stride(self) -> int:

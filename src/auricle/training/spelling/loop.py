@@ -67,15 +67,14 @@ def taken_over(bundle: Bundle, spelt: Bundle) -> Bundle:
     sizes = (theirs.network.outputs, spelt.phones, spelt.alphabet)
     if sizes != (base.network.outputs, bundle.phones, bundle.alphabet):
         raise TrainingError(f"{spelt.name} spells other phones, or in other letters, than {bundle.name} hears.")
-    own = theirs.network
-    network = replace(
-        base.network,
-        speller_layers=own.speller_layers,
-        speller_hidden=own.speller_hidden,
-        speller_input=own.speller_input,
-    )
     heard = started_from(bundle, replace(base, network=replace(base.network, speller_layers=0))).network.eval()
-    return given(bundle, heard, speller, replace(base, network=network), spelt.card.get("speller", {}))
+    return given(
+        bundle,
+        heard,
+        speller,
+        replace(base, network=base.network.spelling_as(theirs.network)),
+        spelt.card.get("speller", {}),
+    )
 
 
 def fit(  # noqa: PLR0917
