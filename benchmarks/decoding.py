@@ -135,16 +135,17 @@ def main() -> None:
     seconds = bundle.frame_seconds * sum(len(log_probs) for log_probs, _ in clips)
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {len(clips)} clips, {seconds / 60:.1f} min, {options}")
 
+    alone = clips_of(load(arguments.model, threads=1, language_model=False), arguments.manifests, arguments.limit)
     greedy = GreedyDecoder(bundle.alphabet)
-    measure("greedy", lambda x: greedy.decode(x)[0].text, clips, seconds)
+    measure("greedy", lambda x: greedy.decode(x)[0].text, alone, seconds)
     plain = decoder_of(bundle, language_model=False, beam=options.beam)
-    measure("beam, no language model", lambda x: plain.decode(x)[0].text, clips, seconds)
+    measure("beam, no language model", lambda x: plain.decode(x)[0].text, alone, seconds)
     fused = BeamDecoder(bundle.alphabet, model, options)
     without = measure("beam, language model", lambda x: fused.decode(x)[0].text, clips, seconds)
     spoken = decoder_of(bundle, beam=arguments.beam)
     if RECURRENT in bundle.files:
-        alone = replace(bundle, files={name: held for name, held in bundle.files.items() if name != RECURRENT})
-        judged = decoder_of(alone, beam=arguments.beam)
+        without_it = replace(bundle, files={name: held for name, held in bundle.files.items() if name != RECURRENT})
+        judged = decoder_of(without_it, beam=arguments.beam)
         measure("beam by phones, n-grams alone", lambda x: judged.decode(x)[0].text, clips, seconds)
     if PRONUNCIATIONS in bundle.files:
         measure("beam by phones, language model", lambda x: spoken.decode(x)[0].text, clips, seconds)

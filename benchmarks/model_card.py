@@ -17,11 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import auricle
-from auricle.decoding import GreedyDecoder
 from auricle.evaluation import Plain, evaluate
 from auricle.manifest import read_manifest, spread
 from auricle.metrics import Rate
-from auricle.recognizer import Recognizer
 from auricle.report import Report
 from auricle.report.results import Group
 
@@ -45,7 +43,7 @@ def main() -> None:
 def tell(arguments: argparse.Namespace) -> None:
     """Print the tables: by set, and by sex and length of the first sets together."""
     recognizer = auricle.load(arguments.model, threads=1)
-    greedy = Recognizer(recognizer.bundle, threads=1, decoder=GreedyDecoder(recognizer.bundle.alphabet))
+    greedy = auricle.load(arguments.model, threads=1, language_model=False)
     print("| set | clips | minutes | WER, language model | WER, greedy | CER, language model | CER, greedy |")
     print("|---|--:|--:|---|---|---|---|")
     pooled: list[Report] = []

@@ -8,7 +8,7 @@ from auricle.training.recipe import NetworkConfig
 
 torch.set_num_threads(1)  # networks as small as these only wait for one another's threads
 
-MEL, TOKENS, PHONES = 13, 7, 5
+MEL, TOKENS = 13, 7
 
 
 def configs(smallest: int = 2) -> st.SearchStrategy[NetworkConfig]:
@@ -37,16 +37,12 @@ def _with_strides(stride_time: int, outputs: int, smallest: int) -> st.SearchStr
         gru_norm=st.sampled_from(["pre", "none"]),
         gru_gelu=st.booleans(),
         classifier_hidden=st.sampled_from([0, smallest + 4]),
-        speller_layers=st.integers(0, 2),
-        speller_hidden=st.integers(smallest, smallest + 4),
-        speller_input=st.sampled_from([smallest + 1, 2 * smallest + 2]),
     )
 
 
 def made(config: NetworkConfig, seed: int = 0, *, mel: int = MEL, tokens: int = TOKENS, phones: int = 0) -> DeepSpeech2:
-    """A network in which nothing is zero at the start: biases and norms are random too. Spellers read phones."""
+    """A network in which nothing is zero at the start: biases and norms are random too."""
     torch.manual_seed(seed)
-    phones = phones or (PHONES if config.speller_layers else 0)
     network = DeepSpeech2(config, mel, tokens, *([phones] if phones else [])).eval()
     for parameter in network.parameters():
         parameter.data.add_(0.05 * torch.randn_like(parameter))

@@ -31,6 +31,7 @@ _SCHEMAS = (SCHEMA, SCHEMA_WITH_PHONES)  # no set: a file may say anything, list
 ACOUSTIC = "acoustic.onnx"
 LANGUAGE_MODEL = "lm.npz"  # what `auricle lm add` puts in
 PRONUNCIATIONS = "pronunciations.npz"  # how the language model's words are said
+SPELLER = "speller.onnx"  # letters from phones, for who reads without a language model
 RECURRENT = "recurrent.npz"  # a second language model of the same words, for the texts that are found
 _DESCRIPTION = "bundle.json"
 _LARGEST = 4 << 30  # bytes, unpacked

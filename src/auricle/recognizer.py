@@ -1,6 +1,6 @@
 """The whole road, from a recording to a transcript. Every way of using auricle goes through here.
 
-source ▸ audio ▸ segmentation ▸ features ▸ acoustic ▸ decoding ▸ transcript ▸ restoration
+source ▸ audio ▸ segmentation ▸ features ▸ acoustic (▸ spelling) ▸ decoding ▸ transcript ▸ restoration
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from auricle import audio
 from auricle.acoustic import AcousticModel
 from auricle.alphabet import ENGLISH
 from auricle.audio import Blocks, Waveform
-from auricle.bundle import ACOUSTIC, Bundle, find_bundle
+from auricle.bundle import ACOUSTIC, LANGUAGE_MODEL, SPELLER, Bundle, find_bundle
 from auricle.decoders import calibration_of, decoder_of
 from auricle.decoding import Decoder, Hypothesis, Phrases, align
 from auricle.errors import AudioError, AuricleError
 from auricle.features import Array, log_mel
 from auricle.restoration import NeuralRestorer, WindowedRestorer, restored, restored_stream
 from auricle.segmentation import Detector, Plan, best_detector, plan_windows
+from auricle.spelling import SpellingModel
 from auricle.transcript import AlignedText, Segment, Transcript, Word, aligned_text, words_of
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any] | Waveform | Blocks
@@ -59,7 +60,8 @@ def load(
     texts a search keeps, see `auricle.decoders`. Raises BundleError when there is no such model or it is damaged.
     """
     bundle = find_bundle(model)
-    return Recognizer(bundle, threads=threads, decoder=decoder_of(bundle, language_model=language_model, beam=beam))
+    decoder = decoder_of(bundle, language_model=language_model, beam=beam)
+    return Recognizer(bundle, threads=threads, decoder=decoder, language_model=language_model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,9 @@ class Recognizer:
     Texts are readable: `restorer` gives words their capitals and punctuation (None: the embedded English one for a
     model with the English alphabet, loaded when it is first needed, and none for others), and numbers become figures.
     Each call can refuse that with `plain`, or the figures alone with `numbers=False`.
+
+    A `decoder` may be given in place of the bundle's. It reads letters as a bundle with a language model has them, or,
+    where that has none or `language_model` is refused, as the bundle's speller writes them.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class Recognizer:
         *,
         threads: int | None = None,
         decoder: Decoder | None = None,
+        language_model: bool = True,
         detector: Detector | None = None,
         restorer: WindowedRestorer | None = None,
     ) -> None:
@@ -95,7 +101,10 @@ class Recognizer:
         self._acoustic = _acoustic_model(bundle, threads)
         self._beside: AcousticModel | None = None
         self._beside_lock = threading.Lock()
-        self._decoder = decoder or decoder_of(bundle)
+        self._decoder = decoder or decoder_of(bundle, language_model=language_model)
+        # Beside a language model, what the network has heard says more than what it would be spelt like.
+        alone = not (language_model and LANGUAGE_MODEL in bundle.files)
+        self._speller = _speller(bundle, threads) if alone and SPELLER in bundle.files else None
         self._calibration = calibration_of(bundle)
         self._restorer, self._restorer_lock = restorer, threading.Lock()
 
@@ -171,8 +180,9 @@ class Recognizer:
     def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> AlignedText:
         """Return where the words and characters of a known text lie in a recording: forced alignment.
 
-        The text is written as the model's alphabet would. Raises AuricleError for a text without a character of it, one
-        too long for the recording, and a recording too long to align in one piece (about a quarter of an hour).
+        The text is written as the model's alphabet would, and its letters are the network's own, not a speller's.
+        Raises AuricleError for a text without a character of it, one too long for the recording, and a recording too
+        long to align in one piece (about a quarter of an hour).
         """
         alphabet = self.bundle.alphabet
         tokens = alphabet.encode(alphabet.normalise(text))
@@ -205,11 +215,11 @@ class Recognizer:
         )
 
     def log_probs(self, waveform: Waveform, *, phones: bool = False) -> Array:
-        """Return the network's log-probabilities [frames', tokens] for a recording short enough for one window.
+        """Return the log-probabilities [frames', tokens] that are decoded, for a recording short enough for one window.
 
         They are those of the letters; with `phones`, and a bundle that has them, theirs come after.
         """
-        found = self._acoustic.log_probs([self._features(waveform.samples)])[0]
+        found = self._spelt(self._acoustic.log_probs([self._features(waveform.samples)]))[0]
         return found if phones else found[:, : self.bundle.alphabet.tokens]
 
     def open(self, source: Source, *, sample_rate: int | None = None) -> Blocks:
@@ -271,16 +281,24 @@ class Recognizer:
         features = [[window.features for window in batch] for batch in batches]
         if len(batches) == 1 or self._cores == 1:
             for batch, inputs in zip(batches, features, strict=True):
-                yield from zip(batch, self._acoustic.log_probs(inputs), strict=True)
+                yield from zip(batch, self._spelt(self._acoustic.log_probs(inputs)), strict=True)
             return
         network = self._acoustic_beside()
         pool = ThreadPoolExecutor(1, "acoustic")
         try:
             coming = [pool.submit(network.log_probs, inputs) for inputs in features]
             for batch, results in zip(batches, coming, strict=True):
-                yield from zip(batch, results.result(), strict=True)
+                yield from zip(batch, self._spelt(results.result()), strict=True)
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _spelt(self, heard: list[Array]) -> list[Array]:
+        """Return what was heard with the speller's letters in place of the network's, if there is one."""
+        if self._speller is None:
+            return heard
+        letters = self.bundle.alphabet.tokens
+        phones = [log_probs[:, letters:] for log_probs in heard]
+        return [np.hstack(pair) for pair in zip(self._speller.log_probs(phones), phones, strict=True)]
 
     def _acoustic_beside(self) -> AcousticModel:
         """Return the network for use beside the search, which has a core of its own: they would wait for each other."""
@@ -320,6 +338,11 @@ class Recognizer:
 
 def _acoustic_model(bundle: Bundle, threads: int | None) -> AcousticModel:
     return AcousticModel(bundle.files[ACOUSTIC], mel=bundle.features.mel, tokens=bundle.tokens, threads=threads)
+
+
+def _speller(bundle: Bundle, threads: int | None) -> SpellingModel:
+    letters = bundle.alphabet.tokens
+    return SpellingModel(bundle.files[SPELLER], phones=bundle.tokens - letters, letters=letters, threads=threads)
 
 
 def _long_enough(blocks: Blocks) -> Iterator[Array]:

@@ -13,7 +13,7 @@ from auricle.bundle import Bundle
 from auricle.errors import TrainingError
 from auricle.features import Normalization
 from auricle.training.averaging import averaged
-from auricle.training.export import Weights
+from auricle.training.graph import Weights
 from auricle.training.initial import started_from
 from auricle.training.network import DeepSpeech2
 

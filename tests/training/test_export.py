@@ -14,13 +14,13 @@ from auricle.bundle import ACOUSTIC, Bundle
 from auricle.errors import TrainingError
 from auricle.features import FeatureConfig, Normalization
 from auricle.training import export
-from auricle.training.export import PARITY, Weights, check_parity, to_bundle, to_onnx
+from auricle.training.export import PARITY, check_parity, to_bundle, to_onnx
+from auricle.training.graph import Weights
 from auricle.training.network import DeepSpeech2, RecurrentLayer
 from auricle.training.recipe import NetworkConfig
 
 FEATURES = FeatureConfig(mel=MEL)
 ALPHABET = Alphabet(tuple("abcdef"))
-SPOKEN = Alphabet(tuple("abcde "))  # words have phones, and ends
 WIDE = NetworkConfig(channels=8, residual_layers=1, gru_layers=2, gru_hidden=48, gru_input=64, classifier_hidden=48)
 
 
@@ -37,8 +37,7 @@ def bundle_of(network: DeepSpeech2, weights: Weights = "float32") -> Bundle:
         created="now",
         features=FEATURES,
         normalization=Normalization(np.zeros(MEL, np.float32), np.ones(MEL, np.float32)),
-        alphabet=SPOKEN if network.speller else ALPHABET,
-        phones=("K", "L", "M") if network.speller else (),
+        alphabet=ALPHABET,
         weights=weights,
         card={"licence": "none"},
     )

@@ -15,7 +15,7 @@ from auricle.bundle import ACOUSTIC
 from auricle.errors import TrainingError
 from auricle.features import FeatureConfig
 from auricle.training.data import Batch
-from auricle.training.export import Weights
+from auricle.training.graph import Weights
 from auricle.training.initial import started_from
 from auricle.training.module import SpeechModule
 from auricle.training.network import DeepSpeech2
@@ -34,9 +34,7 @@ CONFIG = NetworkConfig(
 
 
 def recipe_for(config: NetworkConfig, alphabet: str = "abcdef") -> Recipe:
-    phones = ("K", "L", "M") if config.speller_layers else ()  # 5 with the blank and ends of words
-    alphabet = "abcde " if phones else alphabet
-    return Recipe(name="on", alphabet=tuple(alphabet), phones=phones, features=FeatureConfig(mel=13), network=config)
+    return Recipe(name="on", alphabet=tuple(alphabet), features=FeatureConfig(mel=13), network=config)
 
 
 def scores(network: DeepSpeech2) -> torch.Tensor:

@@ -83,8 +83,9 @@ def _from_bundle(source: Path, name: str | None, weights: Weights, fields: dict[
     from auricle.bundle import ACOUSTIC, find_bundle
     from auricle.training.export import checked_onnx
     from auricle.training.initial import recipe_of, started_from
+    from auricle.training.spelling.export import stored_as
 
-    bundle = find_bundle(source)
+    bundle = stored_as(find_bundle(source), weights.value)
     network = started_from(bundle, recipe_of(bundle)).network
     files = {**bundle.files, ACOUSTIC: checked_onnx(network, weights.value)}
     return replace(bundle, name=name or bundle.name, files=files, card={**bundle.card, **fields}), network

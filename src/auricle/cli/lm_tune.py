@@ -120,7 +120,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
         raise AuricleError("--start says where to look for weights, and --weights which to take: give one of them.")
     if "pairs" in given_weights and not trained_on:
         raise AuricleError("--weights: pairs are those of the texts of --trained-on, which is missing.")
-    recognizer = load_recognizer(bundle, None, no_lm=True)
+    recognizer = load_recognizer(bundle, None)  # with its language model, so with the letters that are read beside it
     source = recognizer.bundle
     given = {"beam": beam, "beam_threshold": beam_threshold}
     width = {name: value for name, value in given.items() if value is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -61,8 +60,9 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
 ) -> None:
     """Teach a model that knows phones to spell, from text.
 
-    Its letters are then what a small network makes of its phones, which learns from TEXT, as it would sound, and from
-    recordings. Phones stay as they are. Without TEXT, the speller of another model (--init) is put behind this one.
+    Where no language model is asked, its letters are then what a small network makes of its phones, which learns from
+    TEXT, as it would sound, and from recordings. All else stays as it is. Without TEXT, the speller of another model
+    (--init) is put behind this one.
     """
     from auricle.bundle import find_bundle
 
@@ -72,7 +72,8 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
         from auricle.training.initial import recipe_of, started_from
         from auricle.training.loop import keep_freed_memory
         from auricle.training.phones import PhoneSpeller
-        from auricle.training.spelling.loop import fit, given, speller_of, taken_over, with_speller
+        from auricle.training.spelling.export import speller_of, spelling, taken_over
+        from auricle.training.spelling.loop import fit
         from auricle.training.spelling.recipe import read_spelling_recipe
         from auricle.training.spelling.sound import Sounds, recordings_of
     except ModuleNotFoundError as error:
@@ -98,20 +99,18 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
     torch.set_num_threads(threads)
     keep_freed_memory()
     base = recipe_of(bundle)
-    base = replace(base, network=replace(base.network, speller_layers=0))
     module = started_from(bundle, base)
     said = read_pronunciations(pronunciations)
     utterances, noises = read_manifests(train), read_manifests(noise or [])
     with Bar("hearing") as bar:
         recordings = recordings_of(module, utterances, noises, said, own.recorded_hours, cache, tell=bar.tell)
-    sounds = Sounds(recordings, base.network.outputs)
+    sounds = Sounds(recordings)
     sentences = _sentences(
         texts, base, PhoneSpeller(said, base.phones), sounds.phones, own.longest, exclude, exclude_hashes, abbreviations
     )
-    grown = with_speller(base, own)
     with Bar("training") as bar:
         speller, end = fit(
-            grown,
+            base,
             own,
             recordings,
             sounds,
@@ -123,11 +122,11 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
         )
     started = {"started_from": Path(init).name} if init else {}
     facts = {**own.to_dict(), **started, "recordings": len(recordings), "words_read": end.words, "steps": end.step}
-    save_new_model(given(bundle, module.network, speller, grown, facts), output)
-    own_size = sum(parameter.numel() for parameter in speller.parameters())
+    spelt = spelling(bundle, speller, facts)
+    save_new_model(spelt, output)
     typer.echo(f"{'heard':<12}{len(recordings):,} recordings")
     typer.echo(f"{'read':<12}{end.words:,} words in {end.step:,} steps, {end.loss:.3f} nats a letter at last")
-    typer.echo(f"{output}: {own_size:,} weights more, {output.stat().st_size / 1e6:.2f} MB")
+    typer.echo(f"{output}: {spelt.card['speller']['parameters']:,} weights more, {output.stat().st_size / 1e6:.2f} MB")
 
 
 def _sentences(  # noqa: PLR0917

@@ -18,7 +18,8 @@ from onnx import TensorProto, numpy_helper
 
 from auricle.bundle import ACOUSTIC, Bundle
 from auricle.errors import TrainingError
-from auricle.training.export import Weights, checked_onnx
+from auricle.training.export import checked_onnx
+from auricle.training.graph import Weights
 from auricle.training.initial import recipe_of, started_from
 
 _OF_A_RUN = (
@@ -41,16 +42,14 @@ def averaged(bundles: Sequence[Bundle], weights: Sequence[float]) -> Bundle:
     All else is the first one's, but for what the card says of a run: that is the last one's. Raises TrainingError for
     networks of other sizes, letters or features, for weights in int8 without a recipe, and for parts that are no parts.
 
-    Weights in int8 are taken to be float16, or float32 where the others are, and so is the mean. Where one has a
-    speller and another has none, such as a run that began from it, the mean has none: `auricle model spell --init`
-    gives it back.
+    Weights in int8 are taken to be float16, or float32 where the others are, and so is the mean.
     """
     if len(bundles) < 2 or len(bundles) != len(weights):
         raise TrainingError("an average is of two models or more, each with a weight.")
     if min(weights) < 0 or not 0 < sum(weights) < np.inf:
         raise TrainingError("the weights of an average are not below zero, and one of them is above.")
     parts = [weight / sum(weights) for weight in weights]
-    bundles = _all_or_none_spelling(_without_int8(bundles))
+    bundles = _without_int8(bundles)
     first = bundles[0]
     graphs = [onnx.load_from_string(bundle.files[ACOUSTIC]) for bundle in bundles]
     others = [{one.name: numpy_helper.to_array(one) for one in graph.graph.initializer} for graph in graphs]
@@ -84,26 +83,6 @@ def _without_int8(bundles: Sequence[Bundle]) -> list[Bundle]:
         _stored_as(bundle, others) if TensorProto.INT8 in kind else bundle
         for bundle, kind in zip(bundles, kinds, strict=True)
     ]
-
-
-def _all_or_none_spelling(bundles: Sequence[Bundle]) -> list[Bundle]:
-    """Return the bundles, without spellers unless each has one."""
-    spell = [any(tensor.name.startswith("speller.") for tensor in _large(bundle)) for bundle in bundles]
-    if all(spell):
-        return list(bundles)
-    return [_unspelt(bundle) if own else bundle for bundle, own in zip(bundles, spell, strict=True)]
-
-
-def _unspelt(bundle: Bundle) -> Bundle:
-    recipe = recipe_of(bundle)
-    recipe = replace(recipe, network=replace(recipe.network, speller_layers=0))
-    weights: Weights = (
-        "float32" if {tensor.data_type for tensor in _large(bundle)} == {TensorProto.FLOAT} else "float16"
-    )
-    network = started_from(bundle, recipe).network
-    card = {name: fact for name, fact in bundle.card.items() if name != "speller"}
-    card |= {"recipe": recipe.to_dict(), "recipe_hash": recipe.digest, "parameters": network.parameter_count}
-    return replace(bundle, files={**bundle.files, ACOUSTIC: checked_onnx(network, weights)}, card=card)
 
 
 def _large(bundle: Bundle) -> list[TensorProto]:

@@ -36,13 +36,10 @@ _NO_MATTER = ("dropout", "gru_dropout", "gru_dropout_locked", "auxiliary_layer")
 def grown(bundle: Bundle, recipe: Recipe) -> Bundle:
     """Return the bundle with its network grown to the sizes of a recipe, in float16; `--init` then begins from it.
 
-    Bands, layers and units may become more, all else has to be as it was; language models and settings stay, and so
-    does a speller, of which the recipe need say nothing. Raises TrainingError for a bundle that does not say what
-    network it has, and for what would have to shrink or to change.
+    Bands, layers and units may become more, all else has to be as it was; language models and settings stay. Raises
+    TrainingError for a bundle that does not say what network it has, and for what would have to shrink or to change.
     """
     own = recipe_of(bundle)
-    if not recipe.network.speller_layers and recipe.phones == own.phones:
-        recipe = replace(recipe, network=recipe.network.spelling_as(own.network))
     _refuse_change(bundle.name, own, recipe)
     small = started_from(bundle, own).network
     positions = _positions(own.features, recipe.features)
@@ -57,8 +54,6 @@ def grown(bundle: Bundle, recipe: Recipe) -> Bundle:
         large = SpeechModule(recipe, normalization).network
         _grow_front_end(small, large, positions)
         _grow_recurrent(small, large)
-        if small.speller is not None and large.speller is not None:
-            large.speller.load_state_dict(small.speller.state_dict())
     return replace(
         bundle,
         features=recipe.features,

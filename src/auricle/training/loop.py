@@ -197,11 +197,6 @@ def _resumed(checkpoint: Path, recipe: Recipe) -> SpeechModule:
 def _begun(recipe: Recipe, corpus: Corpus, start: Bundle | None) -> SpeechModule:
     if start:
         return started_from(start, recipe)
-    if recipe.network.speller_layers:
-        raise TrainingError(
-            "speller_layers are not learnt by `auricle train`: leave them out, and teach the model that comes of it to "
-            "spell (`auricle model spell`)."
-        )
     names = [example.utterance.id for example in corpus.examples]
     spread = names[:: max(1, len(names) // _NORMALIZATION_CLIPS)]
     return SpeechModule(recipe, normalization_of(corpus.store, spread))

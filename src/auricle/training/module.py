@@ -24,7 +24,8 @@ from auricle.features import Normalization
 from auricle.manifest import Utterance
 from auricle.training.ctc import ctc_loss
 from auricle.training.data import Batch, Clips, EpochPlan, Example, FeatureStore, loader_of
-from auricle.training.export import Weights, to_bundle
+from auricle.training.export import to_bundle
+from auricle.training.graph import Weights
 from auricle.training.gru import valid
 from auricle.training.mmi import Trigrams, log_denominator, trigrams
 from auricle.training.muon import Muon, parameter_groups
@@ -57,8 +58,6 @@ class SpeechModule(lightning.LightningModule):
         super().__init__()
         self.recipe, self.normalization, self.max_hours = recipe, normalization, max_hours
         self.network = DeepSpeech2(recipe.network, recipe.features.mel, *recipe.outputs)
-        if self.network.speller is not None:
-            self.network.speller.requires_grad_(False)  # it learns from text
         self.corpus: Corpus | None = None
         self.card: dict[str, Any] = {}
         """What else the model card should say, such as the manifests."""

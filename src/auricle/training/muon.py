@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from auricle.training.gru import BiGRU, products
-from auricle.training.network import DeepSpeech2, ResidualConvolution, Speller, decayed_parameters
+from auricle.training.network import ResidualConvolution, decayed_parameters
 
 _MOMENTUM = 0.95
 _SIZE = 0.2
@@ -132,9 +132,9 @@ def _divided(costs: list[int], processes: int) -> list[int]:
     return makers
 
 
-def parameter_groups(network: DeepSpeech2 | Speller, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Split the parameters: the inner matrices for Muon; first convolution, classifiers, biases and norms for AdamW."""
-    inner: list[Tensor] = [network.projection.weight]
+    inner: list[Tensor] = [cast(nn.Linear, network.projection).weight]
     for module in network.modules():
         if isinstance(module, BiGRU):
             inner += [module.weight_ih, module.weight_hh]

@@ -8,8 +8,6 @@
       classifier                     [B, T'', tokens]     natural-log probabilities, T'' = ceil(T / stride)
 
 Where there are phones, the tokens are those of the letters and, after them, those of the phones: two distributions.
-Where there is a speller, the letters are what it makes of the phones: a small network like the upper part of this one,
-which has learnt from text how they are spelt (`training.spelling`).
 
 The classifier may give two frames of characters for each frame of the layers before it. The GRU, where nearly all of
 the time goes, then takes half as many steps, and CTC still has enough frames for quick speech. It is the sub-pixel
@@ -20,9 +18,6 @@ own padding is, and the GRU reads each direction within the clip's length.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -78,29 +73,6 @@ class RecurrentLayer(nn.Module):
         return out
 
 
-class Speller(nn.Module):
-    """Scores of letters from probabilities of phones: projection, bidirectional GRU layers, LayerNorm, output."""
-
-    def __init__(self, config: NetworkConfig, tokens: int, phones: int) -> None:
-        """`tokens` are those of the letters, `phones` those of the phones; each with its blank."""
-        super().__init__()
-        own = replace(config, gru_hidden=config.speller_hidden, gru_norm="pre", gru_gelu=False, gru_residual=True)
-        width = 2 * config.speller_hidden
-        self.projection = nn.Linear(config.outputs * phones, config.speller_input)
-        widths = [config.speller_input, *[width] * (config.speller_layers - 1)]
-        self.recurrent = nn.ModuleList(RecurrentLayer(own, width) for width in widths)
-        self.norm = nn.LayerNorm(width)
-        self.output = nn.Linear(width, config.outputs * tokens)
-
-    def forward(self, phones: Tensor, lengths: Tensor) -> Tensor:
-        """Probabilities [T', B, outputs * phones] and lengths [B] in steps, to scores [T', B, outputs * tokens]."""
-        x = self.projection(phones)
-        for layer in self.recurrent:
-            x = layer(x, lengths)
-        scores: Tensor = self.output(self.norm(x))
-        return scores
-
-
 class DeepSpeech2(nn.Module):
     """The whole network: normalised log-mel features to CTC log-probabilities."""
 
@@ -137,7 +109,6 @@ class DeepSpeech2(nn.Module):
         self.auxiliary = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.outputs * tokens))
         if not config.auxiliary_layer:
             self.auxiliary = nn.Sequential()
-        self.speller = Speller(config, *self.alphabets) if config.speller_layers else None
 
     def out_lengths(self, lengths: Tensor) -> Tensor:
         """Return the frames that leave the network for the frames that enter: ceil(length / stride)."""
@@ -151,50 +122,25 @@ class DeepSpeech2(nn.Module):
     def both(self, features: Tensor, lengths: Tensor, *, apart: bool = False) -> tuple[Tensor, Tensor | None, Tensor]:
         """As `forward`, with the second classifier's log-probabilities between, or None where there is none.
 
-        With `apart`, what the second classifier learns moves nothing below it. In training, letters are those of the
-        classifier, whether there is a speller or not.
+        With `apart`, what the second classifier learns moves nothing below it.
         """
-        frames = -(-features.shape[1] // self.config.stride)
-        scores, early, steps = self._scores(features, lengths, apart=apart)
-        if self.speller is not None and not self.training:
-            letters, phones = self._by_step(scores)
-            spelt = self.speller(phones.softmax(-1).flatten(2), steps).view(letters.shape)
-            scores = torch.cat((spelt, phones), -1).flatten(2)
-        return (
-            self._log_probs(scores, frames),
-            self._log_probs(early, frames) if early is not None else None,
-            self.out_lengths(lengths),
-        )
-
-    def heard(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what a speller reads, probabilities of phones [T', B, outputs * phones], and lengths [B] in steps."""
-        scores, _, steps = self._scores(features, lengths)
-        return self._by_step(scores)[1].softmax(-1).flatten(2), steps
-
-    def _scores(
-        self, features: Tensor, lengths: Tensor, *, apart: bool = False
-    ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Return the scores of both classifiers [T', B, outputs * tokens], and lengths [B] in steps."""
         features = features * valid(lengths, features.shape[1]).T.unsqueeze(-1)
-        steps = _shortened(lengths, self.config.stride_time)
+        out_lengths, lengths = self.out_lengths(lengths), _shortened(lengths, self.config.stride_time)
+        frames = -(-features.shape[1] // self.config.stride)
         quick = self.training and features.dtype == torch.float32 and products() == torch.bfloat16
         with torch.autocast("cpu", torch.bfloat16, enabled=quick):
-            x = self.front_end(features, steps)
+            x = self.front_end(features, lengths)
         early = None
         for number, layer in enumerate(self.recurrent, 1):
-            x = layer(x, steps)
+            x = layer(x, lengths)
             if number == self.config.auxiliary_layer and self.training:
-                early = self.auxiliary(x.detach() if apart else x)
+                early = self._log_probs(self.auxiliary(x.detach() if apart else x), frames)
         if self.norm is not None:
             x = self.norm(x)
         *hidden, last = self.classifier
         for linear in hidden:
             x = self.dropout(nn.functional.gelu(linear(x)))
-        return last(x), early, steps
-
-    def _by_step(self, scores: Tensor) -> Sequence[Tensor]:
-        """Split scores [T', B, outputs * tokens] into those of each alphabet [T', B, outputs, its tokens]."""
-        return torch.split(scores.view(*scores.shape[:2], self.config.outputs, self.tokens), list(self.alphabets), -1)
+        return self._log_probs(last(x), frames), early, out_lengths
 
     def front_end(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Convolutions and projection: features [B, T, mel], zero past their ends, to [T', B, gru_input].

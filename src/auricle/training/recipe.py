@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import tomllib
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_type_hints
 
@@ -52,12 +52,6 @@ class NetworkConfig:
     """Drop the same units at each frame of a clip (Gal & Ghahramani, 2016); cheaper, too."""
     auxiliary_layer: Annotated[int, Field(ge=0)] = 0
     """In training, a second classifier reads the output of this GRU layer (Lee & Watanabe, 2021); 0 leaves it out."""
-    speller_layers: Annotated[int, Field(ge=0)] = 0
-    """GRU layers that write the letters, and read phones alone; 0: the classifier writes them. `auricle train` leaves
-    them as they are: they learn from text, by `auricle model spell`."""
-    speller_hidden: Positive = 320
-    speller_input: Positive = 384
-    """Width of the projection between the phones and the first of these layers."""
 
     def __post_init__(self) -> None:
         if self.kernel_time % 2 == 0 or self.kernel_mel % 2 == 0:
@@ -66,15 +60,6 @@ class NetworkConfig:
             raise ValueError("stride_time must be a multiple of outputs, so that frames stay alike in length")
         if self.auxiliary_layer >= self.gru_layers:
             raise ValueError("auxiliary_layer must lie below gru_layers: the last layer has its classifier already")
-
-    def spelling_as(self, other: NetworkConfig) -> NetworkConfig:
-        """Return these sizes with the speller of another network, or with none if it has none."""
-        return replace(
-            self,
-            speller_layers=other.speller_layers,
-            speller_hidden=other.speller_hidden,
-            speller_input=other.speller_input,
-        )
 
     @property
     def stride(self) -> int:
@@ -214,8 +199,6 @@ class Recipe:
             raise ValueError(f"phones must be {MOST_PHONES} at most")
         if self.phones and " " not in self.alphabet:
             raise ValueError("phones are those of words: they need an alphabet with a space")
-        if self.network.speller_layers and not self.phones:
-            raise ValueError("speller_layers read phones: they need phones")
 
     @property
     def outputs(self) -> tuple[int, ...]:

@@ -4,77 +4,26 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auricle.bundle import ACOUSTIC, Bundle
 from auricle.errors import TrainingError
 from auricle.features import Array
+from auricle.spelling import by_step
 from auricle.training.ctc import ctc_loss
-from auricle.training.export import checked_onnx
-from auricle.training.initial import recipe_of, started_from
 from auricle.training.muon import Muon, parameter_groups
-from auricle.training.network import DeepSpeech2, Speller
-from auricle.training.recipe import NetworkConfig, Recipe
+from auricle.training.recipe import Recipe
 from auricle.training.short_run import Progress, average, run
+from auricle.training.spelling.network import Speller
 from auricle.training.spelling.recipe import SpellingRecipe
 from auricle.training.spelling.sound import Heard, Sounds
 from auricle.training.spelling.texts import Sentence, Sentences
 
 _AVERAGE = 0.999
 _CHARACTERS_A_WORD = 5.5
-
-
-def with_speller(recipe: Recipe, own: SpellingRecipe) -> Recipe:
-    """Return a network's recipe with a speller of these sizes in it."""
-    network = replace(recipe.network, speller_layers=own.layers, speller_hidden=own.hidden, speller_input=own.width)
-    return replace(recipe, network=network)
-
-
-def given(bundle: Bundle, network: DeepSpeech2, speller: Speller, recipe: Recipe, facts: Mapping[str, Any]) -> Bundle:
-    """Return a bundle with a speller behind its network, in float16; `recipe` has it, and `facts` are for the card.
-
-    Raises TrainingError when the parity check fails.
-    """
-    network.config, network.speller = recipe.network, speller
-    card = {"recipe": recipe.to_dict(), "recipe_hash": recipe.digest, "parameters": network.parameter_count}
-    return replace(
-        bundle,
-        files={**bundle.files, ACOUSTIC: checked_onnx(network, "float16")},
-        card={**bundle.card, **card, "speller": dict(facts)},
-    )
-
-
-def speller_of(bundle: Bundle) -> Speller:
-    """Return a bundle's speller. Raises TrainingError where it has none."""
-    speller = started_from(bundle, recipe_of(bundle)).network.speller
-    if speller is None:
-        raise TrainingError(f"{bundle.name}: the model to begin with has not learnt to spell.")
-    return speller.requires_grad_(True)
-
-
-def taken_over(bundle: Bundle, spelt: Bundle) -> Bundle:
-    """Return a bundle with the speller of another one of the same phones and letters, in float16.
-
-    Raises TrainingError where that has none, or one for other phones, letters or frames.
-    """
-    speller, theirs, base = speller_of(spelt), recipe_of(spelt), recipe_of(bundle)
-    sizes = (theirs.network.outputs, spelt.phones, spelt.alphabet)
-    if sizes != (base.network.outputs, bundle.phones, bundle.alphabet):
-        raise TrainingError(f"{spelt.name} spells other phones, or in other letters, than {bundle.name} hears.")
-    heard = started_from(bundle, replace(base, network=replace(base.network, speller_layers=0))).network.eval()
-    return given(
-        bundle,
-        heard,
-        speller,
-        replace(base, network=base.network.spelling_as(theirs.network)),
-        spelt.card.get("speller", {}),
-    )
 
 
 def fit(  # noqa: PLR0917
@@ -90,7 +39,7 @@ def fit(  # noqa: PLR0917
     clock: Callable[[], float] = time.monotonic,
     tell: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[Speller, Progress]:
-    """Train a speller for the network of a recipe that has one; return it, its weights averaged, and where it ended.
+    """Train a speller for the network of a recipe; return it, its weights averaged, and where it ended.
 
     `sounds` are pieces of the recordings, and have all phones of the texts. `shares` are the parts of the words that
     are drawn from each text. The run begins with the weights of `init` if there is one. The schedule ends after the
@@ -99,7 +48,7 @@ def fit(  # noqa: PLR0917
     """
     random = np.random.default_rng(own.seed)
     torch.manual_seed(own.seed)
-    network = Speller(replace(recipe.network, gru_dropout=own.dropout), *recipe.outputs).train()
+    network = Speller(recipe, own).train()
     if init is not None:
         _begin_with(network, init)
     averaged = copy.deepcopy(network).requires_grad_(False).eval()
@@ -119,7 +68,7 @@ def fit(  # noqa: PLR0917
             letters, words = [sentence.letters for sentence in sentences], sum(one.words for one in sentences)
         for group in optimiser.param_groups:
             group["lr"] = own.peak_rate * _rate(share, own)
-        loss = spelling_loss(network, probs, letters, recipe.network)
+        loss = spelling_loss(network, probs, letters)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -131,22 +80,18 @@ def fit(  # noqa: PLR0917
     return averaged, progress
 
 
-def spelling_loss(
-    network: Speller, probs: Sequence[Array], letters: Sequence[Sequence[int]], config: NetworkConfig
-) -> Tensor:
+def spelling_loss(network: Speller, probs: Sequence[Array], letters: Sequence[Sequence[int]]) -> Tensor:
     """Return the CTC loss of letters, in nats a character, after probabilities of phones [frames, phones] of each text.
 
-    The frames of each are a multiple of the network's outputs.
+    A last step that is not whole ends with silence.
     """
-    frames = torch.tensor([len(one) for one in probs])
-    steps = frames // config.outputs
-    by_step = [torch.from_numpy(one.reshape(len(one) // config.outputs, -1)) for one in probs]
-    scores = network(nn.utils.rnn.pad_sequence(by_step), steps)
-    by_clip = scores.transpose(0, 1).reshape(len(probs), int(steps.max()) * config.outputs, -1)
+    steps = [torch.from_numpy(by_step(one, network.outputs)) for one in probs]
+    lengths = torch.tensor([len(one) for one in steps])
+    log_probs = network(nn.utils.rnn.pad_sequence(steps), lengths)
     targets = [torch.tensor(own, dtype=torch.int64) for own in letters]
-    lengths = torch.tensor([len(own) for own in targets])
-    total = ctc_loss(by_clip.log_softmax(-1), torch.cat(targets), frames, lengths)
-    return total / lengths.sum().clamp(min=1)
+    characters = torch.tensor([len(own) for own in targets])
+    total = ctc_loss(log_probs, torch.cat(targets), network.outputs * lengths, characters)
+    return total / characters.sum().clamp(min=1)
 
 
 def _begin_with(network: Speller, other: Speller) -> None:

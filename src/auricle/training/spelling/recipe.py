@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,8 +50,15 @@ class SpellingRecipe:
 
 
 _RECIPE = TypeAdapter(SpellingRecipe)
+_SIZES = ("layers", "hidden", "width")
 
 
 def read_spelling_recipe(path: str | Path) -> SpellingRecipe:
     """Read a recipe; its name is the file's unless it gives one. Raises RecipeError naming the file and the key."""
     return read_toml(path, _RECIPE, SpellingRecipe)
+
+
+def sizes_of(card: Any) -> SpellingRecipe:
+    """Return a recipe with the sizes that a bundle's card says its speller has. Raises ValidationError without them."""
+    sizes = {key: card.get(key) for key in _SIZES} if isinstance(card, Mapping) else dict.fromkeys(_SIZES)
+    return _RECIPE.validate_python({"name": "speller", **sizes})

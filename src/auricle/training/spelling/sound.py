@@ -38,25 +38,20 @@ class Heard:
 def heard(network: DeepSpeech2, clips: Clips) -> Iterator[Heard]:
     """Yield what the network makes of each of the clips, augmented as they come, in order of their length."""
     examples = sorted(clips.examples.values(), key=lambda example: clips.store.frames(example.utterance.id))
-    outputs = network.config.outputs
     for begin in range(0, len(examples), _CLIPS_AT_ONCE):
         some = examples[begin : begin + _CLIPS_AT_ONCE]
         batch = clips[[example.utterance.id for example in some]]
-        probs, steps = network.heard(batch.features, batch.lengths)
-        by_clip = probs.transpose(0, 1).reshape(len(some), len(probs) * outputs, -1)
-        for example, clip, length in zip(some, by_clip, steps.tolist(), strict=True):
-            yield Heard(clip[: length * outputs].half().numpy(), example.phones, example.tokens)
+        log_probs, lengths = network(batch.features, batch.lengths)
+        phones = log_probs[:, :, network.alphabets[0] :].exp().half()
+        for example, clip, length in zip(some, phones, lengths.tolist(), strict=True):
+            yield Heard(clip[:length].numpy(), example.phones, example.tokens)
 
 
 class Sounds:
     """Pieces of what a network made of recordings, each of one phone between two others."""
 
-    def __init__(self, recordings: Iterable[Heard], outputs: int) -> None:
-        """Cut recordings between the phones that were said, by forced alignment, halfway between each two.
-
-        `outputs` is the number of frames that make a step: what `said` returns is a multiple of it.
-        """
-        self._outputs = outputs
+    def __init__(self, recordings: Iterable[Heard]) -> None:
+        """Cut recordings between the phones that were said, by forced alignment, halfway between each two."""
         self._pieces: list[NDArray[np.float16]] = []
         self._places: dict[tuple[int, ...], list[int]] = {}
         for recording in recordings:
@@ -77,11 +72,7 @@ class Sounds:
             self._pieces[places[int(random.integers(len(places)))]]
             for places in (self._like(one) for one in _between(phones))
         ]
-        made = np.concatenate(parts).astype(np.float32)
-        missing = -len(made) % self._outputs
-        if missing:
-            made = np.concatenate((made, _silence(missing, made.shape[1])))
-        return made
+        return np.concatenate(parts).astype(np.float32)
 
     def _like(self, key: tuple[int, int, int]) -> list[int]:
         """Return the pieces to draw a phone from: those between its neighbours, or before its next one, or all."""
@@ -107,12 +98,6 @@ def _between(phones: Sequence[int]) -> Iterator[tuple[int, int, int]]:
     """Yield each phone between the one before and the one after it; 0 stands for what is outside the text."""
     padded = (0, *phones, 0)
     yield from zip(padded[:-2], padded[1:-1], padded[2:], strict=True)
-
-
-def _silence(frames: int, phones: int) -> Array:
-    blank = np.zeros((frames, phones), np.float32)
-    blank[:, 0] = 1.0
-    return blank
 
 
 def recordings_of(  # noqa: PLR0917
