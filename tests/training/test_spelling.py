@@ -198,10 +198,10 @@ def test_a_recipe_says_which_key_it_does_not_know(tmp_path: Path) -> None:
         read_spelling_recipe(path)
 
 
-def a_speller(seed: int = 0, recipe: Recipe = RECIPE, **sizes: int) -> Speller:
+def a_speller(layers: int = 1) -> Speller:
     """A speller in which nothing is zero: biases and norms are random too."""
-    torch.manual_seed(seed)
-    speller = Speller(recipe, replace(OWN, **sizes)).eval()
+    torch.manual_seed(0)
+    speller = Speller(RECIPE, replace(OWN, layers=layers)).eval()
     for parameter in speller.parameters():
         parameter.data.add_(0.05 * torch.randn_like(parameter))
     return speller
