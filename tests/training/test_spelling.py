@@ -19,6 +19,7 @@ from auricle.recognizer import Recognizer
 from auricle.spelling import SpellingModel, by_step
 from auricle.training.export import to_bundle
 from auricle.training.graph import Weights
+from auricle.training.initial import recipe_of
 from auricle.training.network import DeepSpeech2
 from auricle.training.phones import END, PhoneSpeller
 from auricle.training.recipe import NetworkConfig, Recipe
@@ -333,3 +334,10 @@ def test_spelt_letters_are_read_where_no_language_model_is_asked(
         expected = model_of(bundle).log_probs([phones])[0] if alone else letters
         np.testing.assert_allclose(read_from, np.hstack((expected, phones)), atol=1e-4)
         assert abs(letters - model_of(bundle).log_probs([phones])[0]).max() > 0.1
+
+
+def test_a_model_whose_card_has_its_speller_in_its_network_is_read_without_it() -> None:
+    bundle = a_bundle()  # as version 16 of `english` had it
+    network = {**RECIPE.to_dict()["network"], "speller_layers": 2, "speller_hidden": 320, "speller_input": 384}
+    old = replace(bundle, card={"recipe": {**RECIPE.to_dict(), "network": network}})
+    assert recipe_of(old).network == RECIPE.network

@@ -50,6 +50,8 @@ def recipe_of(bundle: Bundle) -> Recipe:
     card = bundle.card.get("recipe")
     if not isinstance(card, dict):
         raise TrainingError(f"{bundle.name}: its card does not hold the recipe of its network.")
+    if isinstance(network := card.get("network"), dict):  # version 16 of `english` had its speller in its network
+        card = {**card, "network": {key: value for key, value in network.items() if not key.startswith("speller_")}}
     recipe = make_recipe(card, f"the recipe in the card of {bundle.name}")
     return replace(recipe, alphabet=tuple(bundle.alphabet.characters), phones=bundle.phones, features=bundle.features)
 
