@@ -157,7 +157,7 @@ def test_uncertain_words_are_marked(page: Chrome, recognizer: Any, tmp_path: Pat
     _submit(page, clip)
     words = recognizer.transcribe(clip).shown_words
     least = sorted(words, key=lambda word: word.confidence)[: math.ceil(len(words) / 4)]
-    unsure = [word.text for word in words if word in least and word.confidence < 0.6]
+    unsure = [word.text for word in words if word in least and word.confidence < 0.7]
     assert _words(page, ".unsure") == unsure != []
     assert page.find_element(By.ID, "legend").is_displayed()
 

@@ -3,7 +3,7 @@
 import { draw, peaksOf } from "./waveform.js";
 import { shown } from "./words.js";
 
-const UNSURE = 0.6;
+const UNSURE = 0.7; // a third of such words are wrong, of all words a tenth (dev, English version 17)
 const SHARE = 0.25; // a mark on every second word tells nothing
 const byId = (id) => document.getElementById(id);
 let current = { words: [], buttons: [], peaks: null, address: null, duration: 0 };
