@@ -1,4 +1,4 @@
-"""What the runs of small networks share: steps until the schedule or the clock ends, and averaged weights."""
+"""What the runs of small networks share: steps until the schedule or the clock ends, rates, and averaged weights."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ def run(
             tell(progress)
             losses.clear()
     return progress
+
+
+def rate_at(share: float, warmup: float, hold: float) -> float:
+    """Return the part of the peak rate at this part of a run: linear up, held, linear down; never quite nothing."""
+    return max(min(share / warmup, (1 - share) / max(1 - hold, 1e-9), 1.0), 5e-3)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from auricle.spelling import by_step
 from auricle.training.ctc import ctc_loss
 from auricle.training.muon import Muon, parameter_groups
 from auricle.training.recipe import Recipe
-from auricle.training.short_run import Progress, average, run
+from auricle.training.short_run import Progress, average, rate_at, run
 from auricle.training.spelling.network import Speller
 from auricle.training.spelling.recipe import SpellingRecipe
 from auricle.training.spelling.sound import Heard, Sounds
@@ -67,7 +67,7 @@ def fit(  # noqa: PLR0917
             probs = [sounds.said(sentence.phones, random) for sentence in sentences]
             letters, words = [sentence.letters for sentence in sentences], sum(one.words for one in sentences)
         for group in optimiser.param_groups:
-            group["lr"] = own.peak_rate * _rate(share, own)
+            group["lr"] = own.peak_rate * rate_at(share, own.warmup, own.hold)
         loss = spelling_loss(network, probs, letters)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -110,8 +110,3 @@ def _heard_batches(recordings: Sequence[Heard], words: int, random: np.random.Ge
     while True:
         for place in random.permutation(len(parts)).tolist():
             yield [by_length[row] for row in parts[place]]
-
-
-def _rate(share: float, recipe: SpellingRecipe) -> float:
-    """Return the part of the peak rate at this part of the run: linear up, held, linear down."""
-    return max(min(share / recipe.warmup, (1 - share) / max(1 - recipe.hold, 1e-9), 1.0), 5e-3)

@@ -13,7 +13,7 @@ from torch import nn
 from auricle.decoding.recurrent import RecurrentWeights
 from auricle.errors import LanguageModelError
 from auricle.training.muon import Muon
-from auricle.training.short_run import Progress, average, run
+from auricle.training.short_run import Progress, average, rate_at, run
 from auricle.training.words.data import Sentences
 from auricle.training.words.network import WordsNetwork
 from auricle.training.words.recipe import WordsRecipe
@@ -54,7 +54,7 @@ def fit(
         alone = share > 1 - recipe.first_alone
         read, told = next(sources[0 if alone else int(random.choice(len(sources), p=chances))])
         for group in optimiser.param_groups:
-            group["lr"] = recipe.peak_rate * _rate(share, recipe)
+            group["lr"] = recipe.peak_rate * rate_at(share, recipe.warmup, recipe.hold)
         loss = network(read, told).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -105,8 +105,3 @@ def _begin_with(network: WordsNetwork, weights: RecurrentWeights) -> None:
     for name, own in places.items():
         own.copy_(torch.from_numpy(arrays[name]).view(own.shape))
     gru.weight_ih.div_(network.scale)
-
-
-def _rate(share: float, recipe: WordsRecipe) -> float:
-    """Return the part of the peak rate at this part of the run: linear up, held, linear down."""
-    return max(min(share / recipe.warmup, (1 - share) / max(1 - recipe.hold, 1e-9), 1.0), 5e-3)
