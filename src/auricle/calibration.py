@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auricle.decoding import Decoder
+from auricle.features import Array
 from auricle.metrics import align
-from auricle.transcript import Calibration, logit
+from auricle.transcript import Calibration, logit, words_of
 
 _STEPS = 50
 _PRIOR = 1e-3  # keeps the curve finite where words are all right or all wrong
@@ -33,6 +35,24 @@ def judged(reference: str, words: Sequence[str]) -> Iterator[bool]:
     for said, heard in align(reference.split(), list(words)):
         if heard is not None:
             yield said == heard
+
+
+def uncalibrated(
+    clips: Iterable[tuple[Array, str]], decoder: Decoder, *, letters: int, frame_seconds: float
+) -> tuple[list[float], list[bool]]:
+    """Return the confidence of each word that a decoder finds, as the network says, and whether the word is right.
+
+    `clips` are log-probabilities [frames, tokens], of which the first `letters` columns are those of letters, with what
+    was said.
+    """
+    confidences: list[float] = []
+    right: list[bool] = []
+    for log_probs, reference in clips:
+        best, end = decoder.decode(log_probs)[0], len(log_probs) * frame_seconds
+        words = words_of(best, log_probs[:, :letters], frame_seconds=frame_seconds, start=0.0, end=end)
+        confidences += [word.confidence for word in words]
+        right += judged(reference, [word.text for word in words])
+    return confidences, right
 
 
 def fit(confidences: Sequence[float], right: Sequence[bool]) -> Calibration:

@@ -110,7 +110,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     speech that the model was not trained on and that you will not judge it by.
     """
     from auricle.bundle import find_bundle
-    from auricle.calibration import calibration_error, fit, reliability
+    from auricle.calibration import calibration_error, fit, reliability, uncalibrated
     from auricle.decoders import phone_settings
     from auricle.manifest import read_manifests
 
@@ -147,7 +147,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     )
     for point in points[:5]:
         typer.echo(_row(point))
-    confidences, right = _judged(clips, best, source)
+    confidences, right = uncalibrated(clips, best, letters=source.alphabet.tokens, frame_seconds=source.frame_seconds)
     curve = fit(confidences, right)
     before, after = reliability(confidences, right), reliability(map(curve, confidences), right)
     typer.echo(
@@ -372,24 +372,6 @@ def _counting(bar: Bar) -> Any:
         )
 
     return tell
-
-
-def _judged(clips: Sequence[Clip], decoder: Decoder, source: Bundle) -> tuple[list[float], list[bool]]:
-    """Return the uncalibrated confidence of each word that the decoder finds, and whether the word is right."""
-    from auricle.calibration import judged
-    from auricle.transcript import words_of
-
-    confidences: list[float] = []
-    right: list[bool] = []
-    for log_probs, reference in clips:
-        best = decoder.decode(log_probs)[0]
-        seconds = source.frame_seconds
-        end = len(log_probs) * seconds
-        letters = log_probs[:, : source.alphabet.tokens]
-        words = words_of(best, letters, frame_seconds=seconds, start=0.0, end=end)
-        confidences += [word.confidence for word in words]
-        right += judged(reference, [word.text for word in words])
-    return confidences, right
 
 
 def _picture(points: Sequence[Point], before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
