@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 ENTRIES = 256
 _ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """Values as `indices` [n] into a `book` [<= 256]."""
+
+    indices: NDArray[np.uint8]
+    book: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def values(self) -> NDArray[np.float32]:
+        """Return the values [n]."""
+        return self.book.take(self.indices)
 
 
 def quantise(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -46,3 +66,35 @@ def _spread(ordered: NDArray[np.float32], entries: int) -> NDArray[np.float64]:
     places = (np.arange(entries) + 0.5) / entries * mass[-1]
     book: NDArray[np.float64] = np.interp(places, mass, ordered)
     return book
+
+
+class Weights:
+    """Values in several parts, one after another, each quantised with a book of its own; or, if any is not, as floats.
+
+    A place counts from the first value of the first part.
+    """
+
+    def __init__(self, parts: Sequence[Quantised | NDArray[np.float32]]) -> None:
+        self._ends = list(accumulate(map(len, parts), initial=0))
+        quantised = [part for part in parts if isinstance(part, Quantised)]
+        self._is_quantised = len(quantised) == len(parts)
+        if self._is_quantised:
+            self._values: NDArray[Any] = np.concatenate([np.zeros(0, np.uint8), *(one.indices for one in quantised)])
+            self._books = np.zeros((len(parts), ENTRIES), np.float32)
+            for row, one in zip(self._books, quantised, strict=True):
+                row[: len(one.book)] = one.book
+        else:
+            self._values = np.concatenate([part.values() if isinstance(part, Quantised) else part for part in parts])
+        self._first_entries = ENTRIES * np.arange(len(parts), dtype=np.intp)
+
+    def take(self, places: NDArray[Any]) -> NDArray[np.float32]:
+        """Return values at places [n, parts], each of its column's part; those where none can be mean nothing."""
+        if not len(self._values):
+            return np.zeros(places.shape, np.float32)
+        values = self._values.take(places, mode="clip")
+        return self._books.reshape(-1).take(values + self._first_entries) if self._is_quantised else values
+
+    def part(self, number: int) -> NDArray[np.float32]:
+        """Return the values of one part."""
+        values = self._values[self._ends[number] : self._ends[number + 1]]
+        return self._books[number].take(values) if self._is_quantised else values

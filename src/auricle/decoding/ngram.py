@@ -12,12 +12,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from auricle.decoding.trie import END, START, UNKNOWN, WORD_BITS, Floats, Keys, Level, Trie
-from auricle.decoding.trie_file import trie_from_bytes, trie_to_bytes
+from auricle.decoding.codebook import Weights
+from auricle.decoding.keys import SortedKeys
+from auricle.decoding.trie import END, START, UNKNOWN, WORD_BITS, Floats, Level, Trie
+from auricle.decoding.trie_file import StoredLevel, StoredTrie, damage_told, read_trie, trie_to_bytes
 
 States: TypeAlias = NDArray[np.int32]
 
-_BLOCK = 16  # keys
 _TOGETHER = 4096  # sentences scored in one go: enough to make a call's cost small
 
 
@@ -55,23 +56,22 @@ class NgramModel:
     ids, see `ids`. A model holds nothing that a query changes.
     """
 
-    def __init__(self, trie: Trie) -> None:
+    def __init__(self, trie: Trie | StoredTrie) -> None:
         self.order = trie.order
         self.words = trie.words
         self._counts = trie.counts
-        self._log_probs: Floats = np.concatenate([level.log_probs for level in trie.levels])
-        self.unigrams: Floats = self._log_probs[: len(self.words)]
-        # One more, of weight one, is what a state of -1 reads.
-        self._back_offs: Floats = np.concatenate([*(level.back_offs for level in trie.levels), np.zeros(1, np.float32)])
+        self.unigrams, self._unigram_back_offs = trie.unigrams.log_probs, trie.unigrams.back_offs
         # With parents numbered over all orders, the keys of all orders are one ascending row, and one search does for
-        # all: first among the keys that begin a block, which stay in the processor's cache, then within the block.
-        count = sum(self._counts[1:])
-        self._keys: Keys = np.full((count // _BLOCK + 1, _BLOCK), np.iinfo(np.int64).max)
-        row, end = self._keys.reshape(-1), 0
-        for level, first in zip(trie.levels[1:], self._firsts, strict=False):
-            begin, end = end, end + len(level)
-            np.add(level.keys, first << WORD_BITS, out=row[begin:end])
-        self._blocks: Keys = self._keys[1:, 0].copy()
+        # all.
+        higher: Sequence[Level | StoredLevel] = trie.higher
+        pieces = (
+            piece + (parents << WORD_BITS)
+            for level, parents in zip(higher, self._firsts, strict=False)
+            for piece in level.pieces()
+        )
+        self._keys = SortedKeys(sum(self._counts[1:]), pieces)
+        self._log_probs = Weights([level.log_probs for level in higher])
+        self._back_offs = Weights([level.back_offs for level in higher[:-1]])
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
@@ -81,12 +81,14 @@ class NgramModel:
     @property
     def trie(self) -> Trie:
         """The model's n-grams, order by order."""
-        row, words = self._keys.reshape(-1), len(self.words)
-        levels = [Level(np.arange(words, dtype=np.int64), self.unigrams, self._back_offs[:-1][:words])]
-        for first, parent, count in zip(self._firsts[1:], self._firsts, self._counts[1:], strict=False):
-            keys = row[first - words : first - words + count] - (parent << WORD_BITS)
-            own = slice(first, first + count)
-            levels.append(Level(keys, self._log_probs[own], self._back_offs[:-1][own]))
+        words = len(self.words)
+        levels = [Level(np.arange(words, dtype=np.int64), self.unigrams, self._unigram_back_offs)]
+        parents = self._firsts
+        for place, (first, count) in enumerate(zip(self._firsts[1:], self._counts[1:], strict=True)):
+            keys = self._keys[first - words : first - words + count] - (parents[place] << WORD_BITS)
+            is_highest = place == len(self._counts) - 2
+            back_offs = np.zeros(0, np.float32) if is_highest else self._back_offs.part(place)
+            levels.append(Level(keys, self._log_probs.part(place), back_offs))
         return Trie(self.words, tuple(levels))
 
     @property
@@ -107,25 +109,31 @@ class NgramModel:
         unknown word has the probability of <unk>; after it, unless the model has n-grams with <unk>, the context is
         forgotten.
         """
+        log_probs = self.unigrams.take(words)
+        new_states = np.empty_like(states)
+        new_states[:, :1] = words[:, None]
+        if self.order == 1:
+            return log_probs, new_states
         keys = states.astype(np.int64)
         keys <<= WORD_BITS
         keys |= words[:, None]  # a context of -1 stays below zero, where no key is
-        blocks = self._blocks.searchsorted(keys, side="right")
-        hits = self._keys.take(blocks, axis=0) == keys[:, :, None]
-        at = hits.argmax(axis=2)
-        # `hits.any(axis=2)`, three times as quick.
-        found = hits.reshape(-1).take(np.arange(0, hits.size, _BLOCK).reshape(at.shape) + at)
-        at += len(self.words) + blocks * _BLOCK
-        back_offs = self._back_offs.take(states)
-        longer = self._log_probs.take(at, mode="clip")
-        log_probs = self.unigrams.take(words)
-        for k in range(self.order - 1):
-            log_probs += back_offs[:, k]
+        found, at = self._keys.find(keys)
+        longer = self._log_probs.take(at)
+        for k, back_offs in enumerate(self._weights_of(states)):
+            log_probs += back_offs
             np.copyto(log_probs, longer[:, k], where=found[:, k])
-        new_states = np.empty_like(states)
-        new_states[:, :1] = words[:, None]
+        at += len(self.words)
         new_states[:, 1:] = np.where(found, at, -1)[:, :-1]
         return log_probs, new_states
+
+    def _weights_of(self, states: States) -> list[Floats]:
+        """Return the back-off weights of the contexts of each order in states [n, order - 1]; a missing one has 0."""
+        first = self._unigram_back_offs.take(states[:, 0])
+        longer = self._back_offs.take(states[:, 1:] - len(self.words))
+        missing = states < 0
+        first[missing[:, 0]] = 0.0
+        longer[missing[:, 1:]] = 0.0
+        return [first, *longer.T]
 
     def score_texts(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         """Return the natural-log probability of the words of each text, as ids; of its end nothing is said."""
@@ -161,7 +169,8 @@ class NgramModel:
     @classmethod
     def from_bytes(cls, content: bytes, where: str = "lm.npz") -> NgramModel:
         """Read a model. Raises BundleError, naming `where`, for bytes that are not one, whatever they are."""
-        return cls(trie_from_bytes(content, where))
+        with damage_told(where):
+            return cls(read_trie(content))
 
     def log_probs(self, sentences: Iterable[Sequence[str]]) -> Floats:
         """Return the natural-log probability of each word and of each end, in an order that only the texts decide."""

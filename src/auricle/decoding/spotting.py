@@ -102,7 +102,7 @@ class Spotter:
     def _peaks(
         self, frames: npt.NDArray[np.int64], hits: npt.NDArray[np.int64], scores: Array, begins: Ids, *, most: int
     ) -> list[Spotted]:
-        margins = scores - self._least[hits]
+        margins = scores.astype(np.float64) - self._least[hits]  # in float32, near ones would come out alike
         # With a great reward every phrase is everywhere: what is far behind is not even sorted.
         ahead = np.argpartition(-margins, _HITS)[:_HITS] if len(margins) > _HITS else np.arange(len(margins))
         found: list[Spotted] = []

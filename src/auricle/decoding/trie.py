@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -44,6 +45,10 @@ class Level:
         """The index of each n-gram's parent, int64 [n]."""
         return self.keys >> WORD_BITS
 
+    def pieces(self) -> Iterator[Keys]:
+        """Yield the keys, some at a time."""
+        yield self.keys
+
 
 @dataclass(frozen=True)
 class Trie:
@@ -51,6 +56,16 @@ class Trie:
 
     words: tuple[str, ...]
     levels: tuple[Level, ...]
+
+    @property
+    def unigrams(self) -> Level:
+        """The first level."""
+        return self.levels[0]
+
+    @property
+    def higher(self) -> tuple[Level, ...]:
+        """The other levels."""
+        return self.levels[1:]
 
     @property
     def order(self) -> int:

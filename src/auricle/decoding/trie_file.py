@@ -5,20 +5,23 @@ from __future__ import annotations
 import io
 import operator
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auricle.decoding.codebook import ENTRIES, quantise
-from auricle.decoding.trie import LARGEST_VOCABULARY, SPECIALS, WORD_BITS, Level, Trie
+from auricle.decoding.codebook import ENTRIES, Quantised, quantise
+from auricle.decoding.trie import LARGEST_VOCABULARY, SPECIALS, WORD_BITS, Keys, Level, Trie
 from auricle.errors import BundleError
 
 FORMAT = 1
 _LARGEST_ORDER = 9
 _LONGEST_HEADER = 1024  # bytes
+_PIECE = 1 << 15  # n-grams whose keys are made at a time: they stay in the processor's cache
 _COUNT_TYPES = (np.dtype("<u1"), np.dtype("<u2"), np.dtype("<u4"))
 
 
@@ -50,10 +53,62 @@ def trie_to_bytes(trie: Trie) -> bytes:
     return content.getvalue()
 
 
-def trie_from_bytes(content: bytes, where: str) -> Trie:
-    """Read what trie_to_bytes wrote. Raises BundleError, naming `where`, for anything else."""
+@dataclass(frozen=True)
+class StoredLevel:
+    """The n-grams of one order as a file has them: `children` is how many each of the order below has.
+
+    `words` are their last words, and the weights are those of a `Level`.
+    """
+
+    children: NDArray[np.unsignedinteger]
+    words: NDArray[np.uint16]
+    log_probs: Quantised
+    back_offs: Quantised
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def pieces(self) -> Iterator[Keys]:
+        """Yield the keys of a `Level`, some at a time. Raises what `damage_told` tells."""
+        at_once = max(1, _PIECE * len(self.children) // max(1, len(self.words)))
+        end, last = 0, -1
+        for first in range(0, len(self.children), at_once):
+            some = self.children[first : first + at_once]
+            keys = np.arange(first, first + len(some), dtype=np.int64) << WORD_BITS
+            keys = keys.repeat(some)
+            begin, end = end, end + len(keys)
+            keys |= self.words[begin:end]
+            if len(keys):
+                if keys[0] <= last or not (keys[1:] > keys[:-1]).all():
+                    raise _BadTrieError("its n-grams are not in order")
+                last = int(keys[-1])
+                yield keys
+
+
+@dataclass(frozen=True)
+class StoredTrie:
+    """A `Trie` as a file has it."""
+
+    words: tuple[str, ...]
+    unigrams: Level
+    higher: tuple[StoredLevel, ...]
+
+    @property
+    def order(self) -> int:
+        """Words of the longest n-gram."""
+        return 1 + len(self.higher)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The number of n-grams of each order."""
+        return len(self.unigrams), *map(len, self.higher)
+
+
+@contextmanager
+def damage_told(where: str) -> Iterator[None]:
+    """Raise BundleError, naming `where`, for what goes wrong while a trie is read: when it comes, and its n-grams."""
     try:
-        return _trie(_arrays(content))
+        yield
     except _BadTrieError as error:
         raise BundleError(f"{where}: not a language model of auricle's ({error}): build or get it again.") from error
     except Exception as error:  # zipfile and numpy let out those of every parser below them
@@ -89,20 +144,23 @@ def _array(content: bytes) -> NDArray[Any]:
     return np.frombuffer(content, dtype, offset=file.tell())
 
 
-def _trie(arrays: Mapping[str, NDArray[Any]]) -> Trie:
+def read_trie(content: bytes) -> StoredTrie:
+    """Read what trie_to_bytes wrote. Raises what `damage_told` tells."""
+    arrays = _arrays(content)
     form = _take(arrays, "format", "<u1")
     if len(form) != 2 or form[0] != FORMAT or not 1 <= form[1] <= _LARGEST_ORDER:
         raise _BadTrieError(f"format {form.tolist()[:1]} is not known to this auricle, which reads {FORMAT}")
     highest = int(form[1])
     words = _vocabulary(arrays)
-    weights = [_take(arrays, f"{name}_1", "<f4") for name in ("log_probs", "back_offs")]
-    if any(len(values) != len(words) for values in weights):
+    log_probs, back_offs = (_take(arrays, f"{name}_1", "<f4") for name in ("log_probs", "back_offs"))
+    if len(log_probs) != len(words) or len(back_offs) != len(words):
         raise _BadTrieError("its unigrams are not its vocabulary")
-    _check_numbers(*weights)
-    levels = [Level(np.arange(len(words), dtype=np.int64), *weights)]
+    _check_numbers(log_probs, back_offs)
+    unigrams = Level(np.arange(len(words), dtype=np.int64), log_probs, back_offs)
+    higher: list[StoredLevel] = []
     for order in range(2, highest + 1):
-        levels.append(_level(arrays, order, highest, len(words), len(levels[-1])))
-    return Trie(words, tuple(levels))
+        higher.append(_level(arrays, order, highest, len(words), len(higher[-1] if higher else unigrams)))
+    return StoredTrie(words, unigrams, tuple(higher))
 
 
 def _vocabulary(arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
@@ -115,27 +173,27 @@ def _vocabulary(arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
     return words
 
 
-def _level(arrays: Mapping[str, NDArray[Any]], order: int, highest: int, vocabulary: int, parents: int) -> Level:
+def _level(
+    arrays: Mapping[str, NDArray[Any]], order: int, highest: int, vocabulary: int, parents: int
+) -> StoredLevel:
     children = arrays.get(f"children_{order}")
     words = _take(arrays, f"words_{order}", "<u2")
     if children is None or children.dtype not in _COUNT_TYPES or len(children) != parents:
         raise _BadTrieError(f"the {order}-grams do not belong to the {order - 1}-grams")
     if int(children.sum(dtype=np.uint64)) != len(words) or words.max(initial=0) >= vocabulary:
         raise _BadTrieError(f"the {order}-grams do not fit together")
-    keys = np.repeat(np.arange(parents, dtype=np.int64) << WORD_BITS, children)
-    keys |= words
-    if not (keys[1:] > keys[:-1]).all():
-        raise _BadTrieError(f"the {order}-grams are not in order")
     weights = {name: _weights(arrays, f"{name}_{order}", len(words)) for name in _quantised(order, highest)}
-    _check_numbers(*weights.values())
-    return Level(keys, weights["log_probs"], weights.get("back_offs", np.zeros(0, np.float32)))
+    none = Quantised(np.zeros(0, np.uint8), np.zeros(0, np.float32))
+    level = StoredLevel(children, words, weights["log_probs"], weights.get("back_offs", none))
+    _check_numbers(level.log_probs.book, level.back_offs.book)
+    return level
 
 
-def _weights(arrays: Mapping[str, NDArray[Any]], name: str, count: int) -> NDArray[np.float32]:
+def _weights(arrays: Mapping[str, NDArray[Any]], name: str, count: int) -> Quantised:
     indices, book = _take(arrays, name, "<u1"), _take(arrays, name + "_book", "<f4")
     if len(indices) != count or len(book) > ENTRIES or indices.max(initial=0) >= max(len(book), 1):
         raise _BadTrieError(f"{name} does not fit")
-    return book.astype(np.float32).take(indices)
+    return Quantised(indices, book)
 
 
 def _take(arrays: Mapping[str, NDArray[Any]], name: str, dtype: str) -> NDArray[Any]:
@@ -145,8 +203,8 @@ def _take(arrays: Mapping[str, NDArray[Any]], name: str, dtype: str) -> NDArray[
     return array
 
 
-def _check_numbers(log_probs: NDArray[np.float32], back_offs: NDArray[np.float32] | None = None) -> None:
+def _check_numbers(log_probs: NDArray[np.float32], back_offs: NDArray[np.float32]) -> None:
     if not (np.isfinite(log_probs).all() and (log_probs <= 0).all()):
         raise _BadTrieError("a probability is not one")
-    if back_offs is not None and not np.isfinite(back_offs).all():
+    if not np.isfinite(back_offs).all():
         raise _BadTrieError("a back-off weight is not finite")
