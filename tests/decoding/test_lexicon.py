@@ -13,7 +13,7 @@ AB = Alphabet((" ", "a", "b"))
 def walk(lexicon: Lexicon, word: str, alphabet: Alphabet = ENGLISH) -> int:
     node = ROOT
     for token in alphabet.encode(word):
-        node = int(lexicon.step[node, token])
+        node = int(lexicon.step(np.array([node]), np.array([token]))[0])
     return node
 
 
@@ -44,9 +44,18 @@ def test_from_outside_there_is_no_way_back() -> None:
     lexicon = Lexicon(("cat",), np.zeros(1, np.float32), ENGLISH)
     node = walk(lexicon, "dog")
     assert node == lexicon.outside
-    assert (lexicon.step[node] == node).all()
+    assert (lexicon.step(np.full(ENGLISH.tokens, node), np.arange(ENGLISH.tokens)) == node).all()
 
 
 def test_a_space_is_never_inside_a_word() -> None:
     lexicon = Lexicon(("cat", "at"), np.zeros(2, np.float32), ENGLISH)
-    assert (lexicon.step[:, ENGLISH.encode(" ")[0]] == lexicon.outside).all()
+    nodes = np.arange(lexicon.outside + 1)
+    assert (lexicon.step(nodes, np.full(len(nodes), ENGLISH.encode(" ")[0])) == lexicon.outside).all()
+
+
+def test_a_beginning_may_go_on_with_any_of_more_letters_than_a_byte_counts() -> None:
+    many = Alphabet(tuple(map(chr, range(0x4E00, 0x4E00 + 300))))
+    words = ["\u4e00" + letter for letter in many.characters]
+    lexicon = Lexicon(words, np.zeros(len(words), np.float32), many)
+    assert [lexicon.word_at[walk(lexicon, word, many)] for word in words] == list(range(300))
+    assert walk(lexicon, words[-1] + words[-1], many) == lexicon.outside

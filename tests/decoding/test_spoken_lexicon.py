@@ -156,7 +156,7 @@ def test_fewer_phones_than_they_are_in_are_refused() -> None:
 def node_of(lexicon: SpokenLexicon, *phones: str) -> int:
     node = ROOT
     for phone in ids(*phones):
-        node = int(lexicon.step[node, phone])
+        node = int(lexicon.step(np.array([node]), np.array([phone]))[0])
     return node
 
 
@@ -178,7 +178,9 @@ def test_words_that_are_said_alike_share_a_node_the_likeliest_first() -> None:
 
 def test_words_are_never_told_apart_by_their_ends() -> None:
     lexicon = lexicon_of(MODEL)
-    assert (lexicon.step[:, [0, WORD_END]] == lexicon.outside).all()
+    nodes = np.arange(lexicon.outside + 1)
+    for token in (0, WORD_END):
+        assert (lexicon.step(nodes, np.full(len(nodes), token)) == lexicon.outside).all()
 
 
 def test_of_more_than_twelve_alike_the_rarest_are_left_out() -> None:

@@ -280,7 +280,7 @@ class _Search:
         node = hots = None
         if fusion:
             before = beams.node.take(source)
-            node = fusion.lexicon.step.reshape(-1).take(before.astype(np.intp) * fusion.lexicon.step.shape[1] + token)
+            node = fusion.lexicon.step(before, token)
             (ends,) = (token == space).nonzero()
             node[ends] = ROOT
             outlook = fusion.outlook.take(before)

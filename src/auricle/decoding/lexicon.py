@@ -1,8 +1,9 @@
-"""The vocabulary as a trie over tokens, laid out as one table so that many beams take a step at once."""
+"""The vocabulary as a trie over tokens, laid out in tables so that many beams take a step at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +15,16 @@ Ids = npt.NDArray[np.int32]
 
 ROOT = 0
 NO_WORD = -1
+_NOT_BELOW = np.iinfo(np.uint8).max
 
 
 class Lexicon:
     """Which words a beginning may still become.
 
-    `step [nodes, tokens]` leads from a node to the next; `outside`, the last node, is where a beginning goes that no
-    word has, and it never comes back. `word_at [nodes]` is the id of the word that ends there, or -1.
-    `outlook [nodes]` is the best of `scores` among the words below a node, the language model's view of a word that is
-    not finished; it is 0 at the root and outside.
+    `outside`, the last node, is where a beginning goes that no word has, and it never comes back. `word_at [nodes]` is
+    the id of the word that ends there, or -1. `outlook [nodes]` is the best of `scores` among the words below a node,
+    the language model's view of a word that is not finished; it is 0 at the root and outside. `width` is the number of
+    tokens.
     """
 
     def __init__(self, words: Sequence[str], scores: Array, alphabet: Alphabet) -> None:
@@ -30,29 +32,49 @@ class Lexicon:
         tokens, lengths, ids = _spelled(words, alphabet)
         self._lay_out(tokens, lengths, ids, np.asarray(scores, np.float32)[ids], alphabet.tokens)
 
-    def _lay_out(self, tokens: Ids, lengths: npt.NDArray[np.int64], ids: Ids, scores: Array, width: int) -> None:
+    def _lay_out(self, tokens: npt.NDArray[Any], lengths: npt.NDArray[np.int64], ids: Ids, scores: Array, width: int) -> None:
         """Lay out words of `lengths` in order of their `tokens` [words, longest]; no two are alike."""
         shared = np.zeros(len(ids), np.int64)
-        shared[1:] = (tokens[1:] == tokens[:-1]).cumprod(axis=1).sum(axis=1)
-        # Words in order: each adds the nodes below what it shares with the one before it.
-        fresh = lengths - np.minimum(shared, lengths)
-        first_new = 1 + np.cumsum(fresh) - fresh
+        # Two words of one beginning differ after it: no token of a word is 0, which fills the rows.
+        shared[1:] = (tokens[1:] != tokens[:-1]).argmax(axis=1)
         depth = np.arange(tokens.shape[1])
-        is_new = (depth >= shared[:, None]) & (depth < lengths[:, None])
-        nodes = np.where(is_new, first_new[:, None] + depth - shared[:, None], 0)
-        # Where a word shares its beginning, the latest node of that depth is the one it shares.
-        nodes = np.maximum.accumulate(nodes, axis=0)
-        self.outside = 1 + int(fresh.sum())
-        self.step: Ids = np.full((self.outside + 1, width), self.outside, np.int32)
-        rows, columns = np.nonzero(is_new)
-        parents = np.where(columns > 0, nodes[rows, columns - 1], ROOT)
-        self.step[parents, tokens[rows, columns]] = nodes[rows, columns]
+        is_new = ((depth >= shared[:, None]) & (depth < lengths[:, None])).T
+        # The nodes of a depth are together, in the words' order, so that those below one node are, too. A word that
+        # shares its beginning shares the latest node of each depth.
+        counts = is_new.sum(axis=1)
+        first_of_depth = 1 + np.cumsum(counts) - counts
+        nodes = is_new.cumsum(axis=1, dtype=np.int32) + (first_of_depth[:, None] - 1).astype(np.int32)
+        self.outside, self.width = 1 + int(counts.sum()), width
+        depths, rows = np.nonzero(is_new)
+        parents = np.where(depths > 0, nodes[depths - 1, rows], ROOT)
+        children = np.arange(1, self.outside, dtype=np.int32)
+        is_first = np.ones(len(parents), bool)
+        is_first[1:] = parents[1:] != parents[:-1]
+        self._first: Ids = np.zeros(self.outside + 1, np.int32)
+        self._first[parents[is_first]] = children[is_first]
+        # Which of the nodes below it each token leads to: a byte each, where no more are below one node.
+        ranks = children - self._first[parents]
+        kind = np.uint8 if width < _NOT_BELOW else np.uint16
+        self._none = np.iinfo(kind).max
+        self._ranks: npt.NDArray[np.unsignedinteger] = np.full((self.outside + 1) * width, self._none, kind)
+        self._ranks[parents.astype(np.int64) * width + tokens.T[is_new]] = ranks
         self.word_at: Ids = np.full(self.outside + 1, NO_WORD, np.int32)
-        self.word_at[nodes[np.arange(len(ids)), lengths - 1]] = ids
+        self.word_at[nodes[lengths - 1, np.arange(len(ids))]] = ids
         self.outlook: Array = np.full(self.outside + 1, -np.inf, np.float32)
         inside = depth < lengths[:, None]
-        np.maximum.at(self.outlook, nodes[inside], np.repeat(scores, lengths))
+        np.maximum.at(self.outlook, nodes.T[inside], np.repeat(scores, lengths))
         self.outlook[[ROOT, self.outside]] = 0.0
+
+    def step(self, nodes: npt.NDArray[Any], tokens: npt.NDArray[Any]) -> Ids:
+        """Return the nodes that tokens [n] lead to from nodes [n]."""
+        places = nodes.astype(np.intp)
+        places *= self.width
+        places += tokens
+        ranks = self._ranks.take(places)
+        after = self._first.take(nodes)
+        after += ranks
+        np.copyto(after, self.outside, where=ranks == self._none)
+        return after
 
     def __contains__(self, tokens: Sequence[int]) -> bool:
         return bool(self.word_at[self._node(tokens)] != NO_WORD)
@@ -62,10 +84,10 @@ class Lexicon:
         return self._node(tokens) == self.outside
 
     def _node(self, tokens: Sequence[int]) -> int:
-        node = ROOT
+        node = np.array([ROOT])
         for token in tokens:
-            node = int(self.step[node, token])
-        return node
+            node = self.step(node, np.array([token]))
+        return int(node[0])
 
 
 def _spelled(words: Sequence[str], alphabet: Alphabet) -> tuple[Ids, npt.NDArray[np.int64], Ids]:

@@ -60,7 +60,9 @@ class NgramModel:
         self.order = trie.order
         self.words = trie.words
         self._counts = trie.counts
-        self.unigrams, self._unigram_back_offs = trie.unigrams.log_probs, trie.unigrams.back_offs
+        self.unigrams: Floats = trie.unigrams.log_probs
+        # One more, of weight one, is what a state of -1 reads.
+        self._unigram_back_offs: Floats = np.concatenate((trie.unigrams.back_offs, np.zeros(1, np.float32)))
         # With parents numbered over all orders, the keys of all orders are one ascending row, and one search does for
         # all.
         higher: Sequence[Level | StoredLevel] = trie.higher
@@ -69,9 +71,11 @@ class NgramModel:
             for level, parents in zip(higher, self._firsts, strict=False)
             for piece in level.pieces()
         )
-        self._keys = SortedKeys(sum(self._counts[1:]), pieces)
+        # A context of -1 makes a key below zero, where there is none.
+        limit = sum(self._counts[:-1]) << WORD_BITS
+        self._keys = SortedKeys(sum(self._counts[1:]), pieces, least=-1 << WORD_BITS, limit=limit)
         self._log_probs = Weights([level.log_probs for level in higher])
-        self._back_offs = Weights([level.back_offs for level in higher[:-1]])
+        self._back_offs = Weights([level.back_offs for level in higher[:-1]], room=len(self.words))
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
@@ -82,7 +86,7 @@ class NgramModel:
     def trie(self) -> Trie:
         """The model's n-grams, order by order."""
         words = len(self.words)
-        levels = [Level(np.arange(words, dtype=np.int64), self.unigrams, self._unigram_back_offs)]
+        levels = [Level(np.arange(words, dtype=np.int64), self.unigrams, self._unigram_back_offs[:-1])]
         parents = self._firsts
         for place, (first, count) in enumerate(zip(self._firsts[1:], self._counts[1:], strict=True)):
             keys = self._keys[first - words : first - words + count] - (parents[place] << WORD_BITS)
@@ -116,24 +120,18 @@ class NgramModel:
             return log_probs, new_states
         keys = states.astype(np.int64)
         keys <<= WORD_BITS
-        keys |= words[:, None]  # a context of -1 stays below zero, where no key is
+        keys |= words[:, None]
         found, at = self._keys.find(keys)
         longer = self._log_probs.take(at)
-        for k, back_offs in enumerate(self._weights_of(states)):
-            log_probs += back_offs
+        back_offs = self._back_offs.take(states[:, 1:])
+        log_probs += self._unigram_back_offs.take(states[:, 0], mode="wrap")
+        np.copyto(log_probs, longer[:, 0], where=found[:, 0])
+        for k in range(1, self.order - 1):
+            log_probs += back_offs[:, k - 1]
             np.copyto(log_probs, longer[:, k], where=found[:, k])
         at += len(self.words)
         new_states[:, 1:] = np.where(found, at, -1)[:, :-1]
         return log_probs, new_states
-
-    def _weights_of(self, states: States) -> list[Floats]:
-        """Return the back-off weights of the contexts of each order in states [n, order - 1]; a missing one has 0."""
-        first = self._unigram_back_offs.take(states[:, 0])
-        longer = self._back_offs.take(states[:, 1:] - len(self.words))
-        missing = states < 0
-        first[missing[:, 0]] = 0.0
-        longer[missing[:, 1:]] = 0.0
-        return [first, *longer.T]
 
     def score_texts(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         """Return the natural-log probability of the words of each text, as ids; of its end nothing is said."""

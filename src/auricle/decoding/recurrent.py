@@ -94,17 +94,18 @@ class RecurrentModel:
     """Says how probable texts are, as ids of the words of a language model. Keeps nothing between calls."""
 
     def __init__(self, weights: RecurrentWeights) -> None:
-        self._weights, self._cuts = weights, weights.cuts
+        self._ranks, self._cuts = weights.ranks, weights.cuts
+        self._tables, self._biases = weights.tables, weights.biases
+        self._bias_ih, self._bias_hh, self._output_bias = weights.bias_ih, weights.bias_hh, weights.output_bias
         self._head = Product(np.concatenate((weights.tables[0], weights.clusters)).T)
         self._output = Product(weights.output.T)
         self._inside = tuple(
             (Product(down), Product(table.T)) for down, table in zip(weights.down, weights.tables[1:], strict=True)
         )
-        # What is read at each word never changes: the product of the input with the head's rows is made once.
-        self._frequent = weights.tables[0] @ weights.weight_ih.T + weights.bias_ih
-        self._rest = tuple(Product(up @ weights.weight_ih.T) for up in weights.up)
+        self._up = (Product(weights.weight_ih.T), *(Product(up @ weights.weight_ih.T) for up in weights.up))
         self._recurrent = Product(weights.weight_hh.T)
-        self._start = self._read(np.array([START]), np.zeros((1, weights.weight_hh.shape[1]), np.float32))
+        start = np.zeros((1, weights.weight_hh.shape[1]), np.float32)
+        self._start = self._read(self._inputs(np.array([START])), start)
 
     def log_probs(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         """Return the natural-log probability of the words of each text; of its end nothing is said."""
@@ -113,46 +114,55 @@ class RecurrentModel:
         words = np.zeros((len(texts), int(lengths.max(initial=0))), np.int64)
         for row, text in zip(words, texts, strict=True):
             row[: len(text)] = text
+        # Texts for one recording have few words, which come again and again.
+        known, kind = np.unique(words, return_inverse=True)
+        kind, inputs = kind.reshape(words.shape), self._inputs(known)
         states, node = self._start, np.zeros(len(texts), np.int64)
         for step in range(words.shape[1]):
             going = np.flatnonzero(lengths > step)
-            pairs = node[going] * len(self._weights.ranks) + words[going, step]
+            pairs = node[going] * len(known) + kind[going, step]
             distinct, place = np.unique(pairs, return_inverse=True)
-            before, word = np.divmod(distinct, len(self._weights.ranks))
-            total[going] += self._next(states, before, word)[place]
-            states = self._read(word, states[before])
+            before, word = np.divmod(distinct, len(known))
+            total[going] += self._next(states, before, known[word])[place]
+            states = self._read(inputs.take(word, axis=0), states[before])
             node[going] = place
         return total
 
     def _next(self, states: Array, before: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return log-probabilities of words [n], each after the state whose row `before` [n] says."""
-        w = self._weights
-        outputs = self._output(states) + w.output_bias
-        logits = _log_softmax(self._head(outputs) + w.biases[0])
-        ranks = w.ranks[words]
+        outputs = self._output(states) + self._output_bias
+        logits = _log_softmax(self._head(outputs) + self._biases[0])
+        ranks = self._ranks[words]
         cluster = np.searchsorted(self._cuts, ranks, side="right") - 1
-        first = np.where(cluster == 0, ranks, len(w.tables[0]) - 1 + cluster)
+        first = np.where(cluster == 0, ranks, self._cuts[1] - 1 + cluster)
         found = logits[before, first].astype(np.float64)
-        for number in range(1, len(w.tables)):
+        for number in range(1, len(self._biases)):
             here = np.flatnonzero(cluster == number)
             if not len(here):
                 continue
             rows, place = np.unique(before[here], return_inverse=True)
             down, table = self._inside[number - 1]
-            inside = _log_softmax(table(down(outputs[rows])) + w.biases[number])
-            found[here] += inside[place, ranks[here] - self._cuts[number]]
+            wanted = ranks[here] - self._cuts[number]
+            # Some rows at a time: all of them may be a hundred, each with a number for every word of the cluster.
+            for begin in range(0, len(rows), _ROWS):
+                some = np.flatnonzero((place >= begin) & (place < begin + _ROWS))
+                inside = _log_softmax(table(down(outputs[rows[begin : begin + _ROWS]])) + self._biases[number])
+                found[here[some]] += inside[place[some] - begin, wanted[some]]
         return found
 
-    def _read(self, words: NDArray[np.int64], states: Array) -> Array:
-        """Return the states after words [n] that follow states [n, H]."""
-        w, hidden = self._weights, states.shape[1]
-        ranks = w.ranks[words]
-        inputs = self._frequent.take(ranks, axis=0, mode="clip")
-        for number, rest in enumerate(self._rest, start=1):
-            here = np.flatnonzero((ranks >= self._cuts[number]) & (ranks < self._cuts[number + 1]))
-            if len(here):
-                inputs[here] = rest(w.tables[number][ranks[here] - self._cuts[number]]) + w.bias_ih
-        own = self._recurrent(states) + w.bias_hh
+    def _inputs(self, words: NDArray[np.int64]) -> Array:
+        """Return what the gates are given at words [n]: [n, 3H]."""
+        ranks = self._ranks[words]
+        inputs = np.empty((len(words), len(self._bias_ih)), np.float32)
+        for up, table, begin, end in zip(self._up, self._tables, self._cuts[:-1], self._cuts[1:], strict=True):
+            here = np.flatnonzero((ranks >= begin) & (ranks < end))
+            inputs[here] = up(table[ranks[here] - begin])
+        return inputs + self._bias_ih
+
+    def _read(self, inputs: Array, states: Array) -> Array:
+        """Return the states after words with these `inputs` [n, 3H], which follow states [n, H]."""
+        hidden = states.shape[1]
+        own = self._recurrent(states) + self._bias_hh
         gates = _sigmoid(inputs[:, : 2 * hidden] + own[:, : 2 * hidden])
         reset, update = gates[:, :hidden], gates[:, hidden:]
         new = np.tanh(inputs[:, 2 * hidden :] + reset * own[:, 2 * hidden :])
@@ -203,7 +213,7 @@ def _weights(stored: Mapping[str, NDArray[Any]]) -> RecurrentWeights:
         book = stored.get(f"{name}_book")
         if book is not None and (len(book) > ENTRIES or values.dtype != np.uint8):
             raise ValueError(name)
-        return np.ascontiguousarray(values if book is None else book[values], np.float32)
+        return np.ascontiguousarray(values if book is None else book.take(values), np.float32)
 
     return RecurrentWeights(
         ranks=stored["ranks"].astype(np.int64),
@@ -239,7 +249,8 @@ def _check(weights: RecurrentWeights, words: int) -> None:
     wrong = [name for name, shape in expected.items() if arrays[name].shape != shape]
     if wrong or sizes[0][1] != width or not all(np.isfinite(array).all() for array in arrays.values()):
         raise ValueError(f"{wrong} do not fit")
-    if sorted(weights.ranks.tolist()) != list(range(words)) or weights.cuts[-1] != words:
+    is_order = len(weights.ranks) == words and np.array_equal(np.sort(weights.ranks), np.arange(words))
+    if not is_order or weights.cuts[-1] != words:
         raise ValueError("ranks are no order of the words")
 
 

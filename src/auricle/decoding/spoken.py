@@ -86,7 +86,7 @@ class SpokenDecoder:
         *,
         recurrent: RecurrentModel | None = None,
     ) -> None:
-        phones = lexicon.step.shape[1]
+        phones = lexicon.width
         if len(options.offsets) not in {0, phones} or len(options.pairs) not in {0, phones}:
             raise AuricleError(f"offsets and pairs of a search by phones are for {phones} tokens.")
         self.options = options
