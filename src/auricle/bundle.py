@@ -12,7 +12,8 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from auricle import archive
 from auricle.alphabet import Alphabet
 from auricle.errors import AuricleError, BundleError
 from auricle.features import FeatureConfig, Normalization
@@ -34,9 +36,10 @@ PRONUNCIATIONS = "pronunciations.npz"  # how the language model's words are said
 SPELLER = "speller.onnx"  # letters from phones, for who reads without a language model
 RECURRENT = "recurrent.npz"  # a second language model of the same words, for the texts that are found
 _DESCRIPTION = "bundle.json"
+_AT_EACH_START = {ACOUSTIC, LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT}
+_WORTH_AT_START = 0.72  # deflated, a network's weights take nine tenths of their room, and forty times as long to read
 _LARGEST = 4 << 30  # bytes, unpacked
 _EMBEDDED = resources.files("auricle") / "models"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip's earliest time: the same bundle gives the same bytes
 
 
 @dataclass(frozen=True)
@@ -90,25 +93,32 @@ class Bundle:
         return {**description, "checksum": _checksum(description)}
 
 
-def read_bundle(path: str | Path) -> Bundle:
-    """Read a bundle from a directory or a `.auricle` file and verify every checksum. Raises BundleError."""
+def read_bundle(path: str | Path, *, hold: bool = True) -> Bundle:
+    """Read a bundle from a directory or a `.auricle` file and verify every checksum. Raises BundleError.
+
+    Unless they are to be held, its `files` are read and verified when they are asked for, each time: who needs them
+    once has them in memory no longer. They raise BundleError then.
+    """
     path = Path(path)
-    contents = _contents(path)
+    stored = _files_of(path)
     try:
-        description = json.loads(contents.pop(_DESCRIPTION))
+        description = json.loads(stored.content(_DESCRIPTION))
     except KeyError:
         raise BundleError(f"{path}: not a model bundle: it has no {_DESCRIPTION}.") from None
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: {_DESCRIPTION} is not JSON: the bundle is damaged, get it again.") from error
-    return _bundle(description, contents, path)
+    return _bundle(description, stored, path, hold=hold)
 
 
-def find_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
-    """Read the embedded English model, another built-in one by name, or a bundle by path. Raises BundleError."""
+def find_bundle(model: str | os.PathLike[str] | None = None, *, hold: bool = True) -> Bundle:
+    """Read the embedded English model, another built-in one by name, or a bundle by path, as `read_bundle` does.
+
+    Raises BundleError.
+    """
     if model is None:
-        return embedded_bundle()
+        return embedded_bundle(hold=hold)
     name = os.fspath(model)
-    return embedded_bundle(name) if is_name(name) else read_bundle(name)
+    return embedded_bundle(name, hold=hold) if is_name(name) else read_bundle(name, hold=hold)
 
 
 def is_name(model: str | os.PathLike[str]) -> bool:
@@ -117,13 +127,15 @@ def is_name(model: str | os.PathLike[str]) -> bool:
     return os.sep not in name and "." not in name and not Path(name).exists()
 
 
-def embedded_bundle(name: str = "english") -> Bundle:
-    """Read a bundle that ships inside the package. Raises BundleError naming those that do."""
-    with resources.as_file(_EMBEDDED / f"{name}.auricle") as path:
+def embedded_bundle(name: str = "english", *, hold: bool = True) -> Bundle:
+    """Read a bundle that ships inside the package, as `read_bundle` does. Raises BundleError naming those that do."""
+    source = _EMBEDDED / f"{name}.auricle"
+    with resources.as_file(source) as path:
         if not path.is_file():
             known = ", ".join(embedded_names()) or "none"
             raise BundleError(f"no model is called {name!r}: give a path, or one of those built in ({known}).")
-        return read_bundle(path)
+        # What is taken out of a zipped package is there for this moment only.
+        return read_bundle(path, hold=hold or path != source)
 
 
 def embedded_names() -> list[str]:
@@ -156,27 +168,62 @@ def write_bundle(bundle: Bundle, path: str | Path) -> None:
 def _write_zip(contents: Mapping[str, bytes], path: Path) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(partial, "w") as target:
             for name, content in contents.items():
-                info = zipfile.ZipInfo(name, _EPOCH)
-                # Unix on every system, and readable once it is unpacked.
-                info.create_system, info.external_attr = 3, 0o644 << 16
-                archive.writestr(info, content, zipfile.ZIP_DEFLATED)
+                archive.add(target, name, content, worth=_WORTH_AT_START if name in _AT_EACH_START else 1.0)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _contents(path: Path) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class _Files:
+    """What is in a directory or a zip: names in their order, and contents as they are asked for."""
+
+    path: Path
+    names: tuple[str, ...]
+    is_directory: bool
+
+    def content(self, name: str) -> bytes:
+        """Return a file's content. Raises KeyError for one that was not there, and BundleError for what is damaged."""
+        if name not in self.names:
+            raise KeyError(name)
+        with _damage_told(self.path):
+            if self.is_directory:
+                return (self.path / name).read_bytes()
+            with zipfile.ZipFile(self.path) as zipped:
+                return zipped.read(name)
+
+
+class _Verified(Mapping[str, bytes]):
+    """The files of a bundle, each read when it is asked for and compared with its checksum."""
+
+    def __init__(self, stored: _Files, checksums: Mapping[str, str]) -> None:
+        self._stored, self._checksums = stored, dict(checksums)
+
+    def __getitem__(self, name: str) -> bytes:
+        checksum = self._checksums[name]
+        content = self._stored.content(name)
+        if hashlib.sha256(content).hexdigest() != checksum:
+            raise BundleError(
+                f"{self._stored.path}: {name} does not match its checksum: the bundle is damaged, get it again."
+            )
+        return content
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._checksums  # without reading it
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._checksums)
+
+    def __len__(self) -> int:
+        return len(self._checksums)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
     try:
-        if path.is_dir():
-            return {entry.name: entry.read_bytes() for entry in sorted(path.iterdir()) if entry.is_file()}
-        if not path.exists():
-            raise BundleError(f"{path}: there is no such model bundle.")
-        with zipfile.ZipFile(path) as archive:
-            if sum(info.file_size for info in archive.infolist()) > _LARGEST:
-                raise BundleError(f"{path}: what this bundle unpacks to is larger than a model can be.")
-            return {info.filename: archive.read(info) for info in archive.infolist()}
+        yield
     except BundleError:
         raise
     except OSError as error:
@@ -185,7 +232,19 @@ def _contents(path: Path) -> dict[str, bytes]:
         raise BundleError(f"{path}: not a model bundle, or a damaged one ({error}): get it again.") from error
 
 
-def _bundle(description: Any, contents: dict[str, bytes], path: Path) -> Bundle:
+def _files_of(path: Path) -> _Files:
+    with _damage_told(path):
+        if path.is_dir():
+            return _Files(path, tuple(sorted(entry.name for entry in path.iterdir() if entry.is_file())), True)
+        if not path.exists():
+            raise BundleError(f"{path}: there is no such model bundle.")
+        with zipfile.ZipFile(path) as zipped:
+            if sum(info.file_size for info in zipped.infolist()) > _LARGEST:
+                raise BundleError(f"{path}: what this bundle unpacks to is larger than a model can be.")
+            return _Files(path, tuple(zipped.namelist()), False)
+
+
+def _bundle(description: Any, stored: _Files, path: Path, *, hold: bool) -> Bundle:
     if not isinstance(description, dict) or description.get("schema") not in _SCHEMAS:
         schema = description.get("schema") if isinstance(description, dict) else None
         raise BundleError(
@@ -195,7 +254,9 @@ def _bundle(description: Any, contents: dict[str, bytes], path: Path) -> Bundle:
     stated = description.pop("checksum", None)
     if stated != _checksum(description):
         raise BundleError(f"{path}: {_DESCRIPTION} does not match its checksum: the bundle is damaged, get it again.")
-    _verify(description.get("files"), contents, path)
+    files: Mapping[str, bytes] = _Verified(stored, _checksums(description.get("files"), stored.names, path))
+    if hold:
+        files = dict(files)
     try:
         bundle = Bundle(
             name=description["name"],
@@ -207,7 +268,7 @@ def _bundle(description: Any, contents: dict[str, bytes], path: Path) -> Bundle:
             ),
             alphabet=Alphabet(tuple(description["alphabet"])),
             frame_seconds=float(description["frame_seconds"]),
-            files=contents,
+            files=files,
             decoder=dict(description["decoder"]),
             card=dict(description["card"]),
             phones=_phones(description),
@@ -242,13 +303,13 @@ def _refuse_paths(names: Iterable[str], path: Path) -> None:
         raise BundleError(f"{path}: {bad[0]!r} is not the name of a file in a bundle: get it again.")
 
 
-def _verify(stated: Any, contents: Mapping[str, bytes], path: Path) -> None:
-    _refuse_paths(contents, path)
-    if not isinstance(stated, dict) or set(stated) != set(contents) or ACOUSTIC not in stated:
+def _checksums(stated: Any, names: Iterable[str], path: Path) -> Mapping[str, str]:
+    """Return the checksums that a description states, if they are those of the bundle's files."""
+    own = [name for name in names if name != _DESCRIPTION]
+    _refuse_paths(own, path)
+    if not isinstance(stated, dict) or sorted(stated) != sorted(own) or ACOUSTIC not in stated:
         raise BundleError(f"{path}: the bundle's files are not those that its {_DESCRIPTION} lists: get it again.")
-    for name, content in contents.items():
-        if hashlib.sha256(content).hexdigest() != stated[name]:
-            raise BundleError(f"{path}: {name} does not match its checksum: the bundle is damaged, get it again.")
+    return stated
 
 
 def _checksum(description: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +26,12 @@ from auricle.decoders import calibration_of, decoder_of
 from auricle.decoding import Decoder, Hypothesis, Phrases, align
 from auricle.errors import AudioError, AuricleError
 from auricle.features import Array, log_mel
-from auricle.restoration import NeuralRestorer, WindowedRestorer, restored, restored_stream
 from auricle.segmentation import Detector, Plan, best_detector, plan_windows
 from auricle.spelling import SpellingModel
 from auricle.transcript import AlignedText, Segment, Transcript, Word, aligned_text, words_of
+
+if TYPE_CHECKING:
+    from auricle.restoration import WindowedRestorer
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any] | Waveform | Blocks
 
@@ -59,7 +61,7 @@ def load(
     `threads` bounds the cores that one call uses (None: all). `language_model` may be refused, and `beam` says how many
     texts a search keeps, see `auricle.decoders`. Raises BundleError when there is no such model or it is damaged.
     """
-    bundle = find_bundle(model)
+    bundle = find_bundle(model, hold=False)
     decoder = decoder_of(bundle, language_model=language_model, beam=beam)
     return Recognizer(bundle, threads=threads, decoder=decoder, language_model=language_model)
 
@@ -98,7 +100,8 @@ class Recognizer:
         self.bundle = bundle
         self._cores = threads or os.cpu_count() or 1
         self._detector = detector or best_detector(bundle.features.sample_rate)
-        self._acoustic = _acoustic_model(bundle, threads)
+        self._graph = bundle.files[ACOUSTIC]  # the bundle may be another one by the time that it is needed again
+        self._acoustic = self._acoustic_model(threads)
         self._beside: AcousticModel | None = None
         self._beside_lock = threading.Lock()
         self._decoder = decoder or decoder_of(bundle, language_model=language_model)
@@ -113,6 +116,8 @@ class Recognizer:
         """What makes texts readable, loaded by now; nothing for a model whose alphabet is not the English one."""
         with self._restorer_lock:
             if self._restorer is None and self.bundle.alphabet == ENGLISH:
+                from auricle.restoration import NeuralRestorer
+
                 self._restorer = NeuralRestorer()
             return self._restorer
 
@@ -164,13 +169,20 @@ class Recognizer:
             windows = self._windows(0, blocks, self._detector)
             groups = ([segment for _, segment in group] for group in self._groups(windows, hot_words))
             restorer = None if plain else self.restorer
-            yield from restored_stream(groups, restorer, numbers=numbers) if restorer else chain.from_iterable(groups)
+            if restorer is None:
+                yield from chain.from_iterable(groups)
+                return
+            from auricle.restoration import restored_stream
+
+            yield from restored_stream(groups, restorer, numbers=numbers)
 
     def readable(self, transcript: Transcript, *, numbers: bool = True) -> Transcript:
         """Return a transcript with what is `written` for each word: capitals, marks, and with `numbers` figures."""
         restorer = self.restorer
         if restorer is None:
             return transcript
+        from auricle.restoration import restored
+
         return replace(transcript, segments=restored(transcript.segments, restorer, numbers=numbers))
 
     def live_plan(self) -> Plan:
@@ -304,8 +316,12 @@ class Recognizer:
         """Return the network for use beside the search, which has a core of its own: they would wait for each other."""
         with self._beside_lock:
             if self._beside is None:
-                self._beside = _acoustic_model(self.bundle, self._cores - 1)
+                self._beside = self._acoustic_model(self._cores - 1)
             return self._beside
+
+    def _acoustic_model(self, threads: int | None) -> AcousticModel:
+        bundle = self.bundle
+        return AcousticModel(self._graph, mel=bundle.features.mel, tokens=bundle.tokens, threads=threads)
 
     def _all_windows(self, recordings: Iterable[Blocks], opened: deque[Blocks]) -> Iterator[_Window]:
         for clip, blocks in enumerate(recordings):
@@ -334,10 +350,6 @@ class Recognizer:
             end=end,
             calibration=self._calibration,
         )
-
-
-def _acoustic_model(bundle: Bundle, threads: int | None) -> AcousticModel:
-    return AcousticModel(bundle.files[ACOUSTIC], mel=bundle.features.mel, tokens=bundle.tokens, threads=threads)
 
 
 def _speller(bundle: Bundle, threads: int | None) -> SpellingModel:

@@ -71,32 +71,32 @@ def _spread(ordered: NDArray[np.float32], entries: int) -> NDArray[np.float64]:
 class Weights:
     """Values in several parts, one after another, each quantised with a book of its own; or, if any is not, as floats.
 
-    Before the first there may be room, as if for other values, and a place of -1 has the value 0.
+    Before the first there may be `room`, as if for other values.
     """
 
     def __init__(self, parts: Sequence[Quantised | NDArray[np.float32]], *, room: int = 0) -> None:
         self._ends = list(accumulate(map(len, parts), initial=room))
         quantised = [part for part in parts if isinstance(part, Quantised)]
-        self._book: NDArray[np.float32] | None = None
-        kind: type[np.generic] = np.float32
+        self._books: NDArray[np.float32] | None = None
         if len(quantised) == len(parts):
-            # One book, with 0 as its first entry: so one look into it does for all parts.
-            self._book, kind = np.concatenate([np.zeros(1, np.float32), *(one.book for one in quantised)]), np.uint16
-        self._values: NDArray[Any] = np.zeros(self._ends[-1] + 1, kind)
-        entries = 1
-        for part, begin, end in zip(parts, self._ends, self._ends[1:], strict=False):
-            if self._book is not None and isinstance(part, Quantised):
-                np.add(part.indices, np.uint16(entries), out=self._values[begin:end])
-                entries += len(part.book)
-            else:
-                self._values[begin:end] = part.values() if isinstance(part, Quantised) else part
+            self._books = np.zeros((len(parts), ENTRIES), np.float32)
+            for row, one in zip(self._books, quantised, strict=True):
+                row[: len(one.book)] = one.book
+            values = [one.indices for one in quantised]
+            self._values: NDArray[Any] = np.concatenate([np.zeros(room, np.uint8), *values])
+        else:
+            floats = [part.values() if isinstance(part, Quantised) else part for part in parts]
+            self._values = np.concatenate([np.zeros(room, np.float32), *floats])
+        self._first_entries = ENTRIES * np.arange(len(parts), dtype=np.intp)
 
-    def take(self, places: NDArray[Any]) -> NDArray[np.float32]:
-        """Return values at places; of those that are none, anything."""
-        values = self._values.take(places, mode="wrap")
-        return values if self._book is None else self._book.take(values)
+    def take(self, places: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return values at places [n, parts], each of its column's part; where none of them is, anything."""
+        if not len(self._values):
+            return np.zeros(places.shape, np.float32)
+        values = self._values.take(places, mode="clip")
+        return values if self._books is None else self._books.reshape(-1).take(values + self._first_entries)
 
     def part(self, number: int) -> NDArray[np.float32]:
         """Return the values of one part."""
         values = self._values[self._ends[number] : self._ends[number + 1]]
-        return values if self._book is None else self._book.take(values)
+        return values if self._books is None else self._books[number].take(values)

@@ -62,6 +62,11 @@ class SortedKeys:
         keys.reshape(-1)[:count] = self[:count]
         self._keys = keys
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that the keys take."""
+        return self._firsts.nbytes + self._keys.nbytes
+
     def find(self, keys: Keys) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
         """Return whether each of the keys [n, m] is there, and its place, which means nothing where it is not."""
         if not self._count:

@@ -32,21 +32,24 @@ class Lexicon:
         tokens, lengths, ids = _spelled(words, alphabet)
         self._lay_out(tokens, lengths, ids, np.asarray(scores, np.float32)[ids], alphabet.tokens)
 
-    def _lay_out(self, tokens: npt.NDArray[Any], lengths: npt.NDArray[np.int64], ids: Ids, scores: Array, width: int) -> None:
+    def _lay_out(
+        self, tokens: npt.NDArray[Any], lengths: npt.NDArray[np.int64], ids: Ids, scores: Array, width: int
+    ) -> None:
         """Lay out words of `lengths` in order of their `tokens` [words, longest]; no two are alike."""
-        shared = np.zeros(len(ids), np.int64)
+        # Depth by depth, and in it word by word: [longest, words].
+        tokens = np.ascontiguousarray(tokens.T)
+        depth = np.arange(len(tokens), dtype=np.int32)[:, None]
+        is_inside = depth < lengths.astype(np.int32)
+        is_new = is_inside.copy()
         # Two words of one beginning differ after it: no token of a word is 0, which fills the rows.
-        shared[1:] = (tokens[1:] != tokens[:-1]).argmax(axis=1)
-        depth = np.arange(tokens.shape[1])
-        is_new = ((depth >= shared[:, None]) & (depth < lengths[:, None])).T
+        is_new[:, 1:] &= np.logical_or.accumulate(tokens[:, 1:] != tokens[:, :-1], axis=0)
         # The nodes of a depth are together, in the words' order, so that those below one node are, too. A word that
         # shares its beginning shares the latest node of each depth.
-        counts = is_new.sum(axis=1)
-        first_of_depth = 1 + np.cumsum(counts) - counts
-        nodes = is_new.cumsum(axis=1, dtype=np.int32) + (first_of_depth[:, None] - 1).astype(np.int32)
+        counts = np.count_nonzero(is_new, axis=1)
+        nodes = is_new.cumsum(axis=1, dtype=np.int32)
+        nodes += (np.cumsum(counts) - counts).astype(np.int32)[:, None]
         self.outside, self.width = 1 + int(counts.sum()), width
-        depths, rows = np.nonzero(is_new)
-        parents = np.where(depths > 0, nodes[depths - 1, rows], ROOT)
+        parents = np.concatenate((np.full(counts[0], ROOT, np.int32), nodes[:-1][is_new[1:]]))
         children = np.arange(1, self.outside, dtype=np.int32)
         is_first = np.ones(len(parents), bool)
         is_first[1:] = parents[1:] != parents[:-1]
@@ -57,12 +60,11 @@ class Lexicon:
         kind = np.uint8 if width < _NOT_BELOW else np.uint16
         self._none = np.iinfo(kind).max
         self._ranks: npt.NDArray[np.unsignedinteger] = np.full((self.outside + 1) * width, self._none, kind)
-        self._ranks[parents.astype(np.int64) * width + tokens.T[is_new]] = ranks
+        self._ranks[parents.astype(np.int64) * width + tokens[is_new]] = ranks
         self.word_at: Ids = np.full(self.outside + 1, NO_WORD, np.int32)
         self.word_at[nodes[lengths - 1, np.arange(len(ids))]] = ids
         self.outlook: Array = np.full(self.outside + 1, -np.inf, np.float32)
-        inside = depth < lengths[:, None]
-        np.maximum.at(self.outlook, nodes.T[inside], np.repeat(scores, lengths))
+        np.maximum.at(self.outlook, nodes[is_inside], np.broadcast_to(scores, nodes.shape)[is_inside])
         self.outlook[[ROOT, self.outside]] = 0.0
 
     def step(self, nodes: npt.NDArray[Any], tokens: npt.NDArray[Any]) -> Ids:

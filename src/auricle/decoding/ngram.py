@@ -123,7 +123,9 @@ class NgramModel:
         keys |= words[:, None]
         found, at = self._keys.find(keys)
         longer = self._log_probs.take(at)
-        back_offs = self._back_offs.take(states[:, 1:])
+        before = states[:, 1:]
+        back_offs = self._back_offs.take(before)
+        np.copyto(back_offs, 0.0, where=before < 0)
         log_probs += self._unigram_back_offs.take(states[:, 0], mode="wrap")
         np.copyto(log_probs, longer[:, 0], where=found[:, 0])
         for k in range(1, self.order - 1):

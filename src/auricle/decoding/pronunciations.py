@@ -109,7 +109,8 @@ class SpokenLexicon(Lexicon):
         own = np.asarray(scores, np.float32)[words]
         # Alike ones beside each other, the likeliest word first; eight phones are compared as one number.
         order = np.lexsort((-own, *tokens.view(">u8").astype(np.uint64).T[::-1]))
-        words, lengths, tokens, own = words[order], lengths[order], tokens[order], own[order]
+        longest = int(lengths.max(initial=1))
+        words, lengths, tokens, own = words[order], lengths[order], tokens[order, :longest], own[order]
         is_new = np.ones(len(words), bool)
         is_new[1:] = (tokens[1:] != tokens[:-1]).any(axis=1)
         first = np.flatnonzero(is_new)

@@ -77,8 +77,10 @@ class Product:
     def __init__(self, matrix: Array) -> None:
         depth, self._columns = matrix.shape
         width = max(1, _ONE_THREAD // (_ROWS * depth))
-        padded = np.pad(matrix, ((0, 0), (0, -self._columns % width)))
-        self._blocks = np.ascontiguousarray(padded.reshape(depth, -1, width).swapaxes(0, 1))
+        self._blocks = np.zeros((-(-self._columns // width), depth, width), matrix.dtype)
+        for block, first in zip(self._blocks, range(0, self._columns, width), strict=True):
+            own = matrix[:, first : first + width]
+            block[:, : own.shape[1]] = own
 
     def __call__(self, rows: Array) -> Array:
         """Return the product [m, N] of rows [m, K]."""

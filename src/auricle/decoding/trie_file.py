@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import operator
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,15 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from auricle import archive
 from auricle.decoding.codebook import ENTRIES, Quantised, quantise
 from auricle.decoding.trie import LARGEST_VOCABULARY, SPECIALS, WORD_BITS, Keys, Level, Trie
 from auricle.errors import BundleError
 
-FORMAT = 1
+FORMAT = 2
+_EARLIER = 1  # says of all n-grams, not only of contexts, what follows them
 _LARGEST_ORDER = 9
 _LONGEST_HEADER = 1024  # bytes
 _PIECE = 1 << 15  # n-grams whose keys are made at a time: they stay in the processor's cache
-_COUNT_TYPES = (np.dtype("<u1"), np.dtype("<u2"), np.dtype("<u4"))
+_COUNT_TYPES = ("<u1", "<u2", "<u4")
+_EXPANSION = 100  # a file with more patterns is no language model, and might fill any memory
+
+
+_NO_WEIGHTS = Quantised(np.zeros(0, np.uint8), np.zeros(0, np.float32))
 
 
 class _BadTrieError(ValueError):
@@ -30,10 +36,7 @@ class _BadTrieError(ValueError):
 
 
 def trie_to_bytes(trie: Trie) -> bytes:
-    """Return a trie as the content of an `.npz`, log-probabilities and back-offs of all but unigrams quantised.
-
-    The arrays are stored as they are: a bundle deflates the whole file, and inflating twice would only take longer.
-    """
+    """Return a trie as the content of an `.npz`, log-probabilities and back-offs of all but unigrams quantised."""
     arrays: dict[str, NDArray[Any]] = {
         "format": np.array([FORMAT, trie.order], "<u1"),
         "vocabulary": np.frombuffer("\n".join(trie.words).encode(), "<u1"),
@@ -42,42 +45,47 @@ def trie_to_bytes(trie: Trie) -> bytes:
     }
     for order, (lower, level) in enumerate(pairwise(trie.levels), start=2):
         children = np.bincount(level.parents, minlength=len(lower))
-        arrays[f"children_{order}"] = children.astype(_smallest(int(children.max(initial=0))))
+        contexts = (children > 0) | (lower.back_offs != 0)
+        arrays[f"contexts_{order - 1}"] = np.packbits(contexts)
+        arrays[f"children_{order}"] = children[contexts].astype(_smallest(int(children.max(initial=0))))
         arrays[f"words_{order}"] = level.words.astype("<u2")
-        for name in _quantised(order, trie.order):
-            indices, book = quantise(getattr(level, name))
-            arrays[f"{name}_{order}"] = indices
-            arrays[f"{name}_{order}_book"] = book.astype("<f4")
+        arrays |= _stored(f"log_probs_{order}", *quantise(level.log_probs))
+        if order > 2:
+            indices, book = quantise(lower.back_offs)
+            arrays |= _stored(f"back_offs_{order - 1}", indices[contexts], book)
     content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(content, "w") as target:
+        for name, array in arrays.items():
+            file = io.BytesIO()
+            np.lib.format.write_array(file, array, (1, 0), allow_pickle=False)
+            archive.add(target, f"{name}.npy", file.getvalue())
     return content.getvalue()
 
 
 @dataclass(frozen=True)
 class StoredLevel:
-    """The n-grams of one order as a file has them: `children` is how many each of the order below has.
+    """The n-grams of one order as a file has them. The weights are those of a `Level`.
 
-    `words` are their last words, and the weights are those of a `Level`.
+    `read` returns n-grams of the order below that are the beginnings of all these, of how many, and the last words.
     """
 
-    children: NDArray[np.unsignedinteger]
-    words: NDArray[np.uint16]
     log_probs: Quantised
     back_offs: Quantised
+    read: Callable[[], tuple[NDArray[np.int64], NDArray[np.unsignedinteger], NDArray[np.uint16]]]
 
     def __len__(self) -> int:
-        return len(self.words)
+        return len(self.log_probs)
 
     def pieces(self) -> Iterator[Keys]:
         """Yield the keys of a `Level`, some at a time. Raises what `damage_told` tells."""
-        at_once = max(1, _PIECE * len(self.children) // max(1, len(self.words)))
+        parents, children, words = self.read()
+        at_once = max(1, _PIECE * len(parents) // max(1, len(words)))
         end, last = 0, -1
-        for first in range(0, len(self.children), at_once):
-            some = self.children[first : first + at_once]
-            keys = np.arange(first, first + len(some), dtype=np.int64) << WORD_BITS
-            keys = keys.repeat(some)
+        for first in range(0, len(parents), at_once):
+            some = slice(first, first + at_once)
+            keys = (parents[some] << WORD_BITS).repeat(children[some])
             begin, end = end, end + len(keys)
-            keys |= self.words[begin:end]
+            keys |= words[begin:end]
             if len(keys):
                 if keys[0] <= last or not (keys[1:] > keys[:-1]).all():
                     raise _BadTrieError("its n-grams are not in order")
@@ -115,56 +123,61 @@ def damage_told(where: str) -> Iterator[None]:
         raise BundleError(f"{where}: the language model is damaged ({error}): build or get it again.") from error
 
 
-def _quantised(order: int, highest: int) -> tuple[str, ...]:
-    return ("log_probs",) if order == highest else ("log_probs", "back_offs")
+def _stored(name: str, indices: NDArray[np.uint8], book: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    return {name: indices, f"{name}_book": book.astype("<f4")}
 
 
 def _smallest(largest: int) -> np.dtype[Any]:
-    return next(dtype for dtype in _COUNT_TYPES if largest <= np.iinfo(dtype).max)
+    return next(dtype for dtype in map(np.dtype, _COUNT_TYPES) if largest <= np.iinfo(dtype).max)
 
 
-def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an `.npz`, as views: nothing is unpacked, so nothing can be larger than `content`."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = archive.infolist()
-        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise _BadTrieError("its arrays are compressed")
-        if sum(member.file_size for member in members) > len(content):
-            raise _BadTrieError("its arrays are larger than the file")
-        return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+class _Arrays:
+    """The arrays of an `.npz`, each read when it is asked for."""
 
+    def __init__(self, content: bytes) -> None:
+        self._archive = zipfile.ZipFile(io.BytesIO(content))
+        if sum(member.file_size for member in self._archive.infolist()) > _EXPANSION * len(content):
+            raise _BadTrieError(f"its arrays are more than {_EXPANSION} times larger than the file")
 
-def _array(content: bytes) -> NDArray[Any]:
-    file = io.BytesIO(content)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise _BadTrieError("an array is of another version of NumPy's format")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_LONGEST_HEADER)
-    if len(shape) != 1 or dtype.kind not in "uf" or shape[0] * dtype.itemsize != len(content) - file.tell():
-        raise _BadTrieError("an array is not a row of numbers")
-    return np.frombuffer(content, dtype, offset=file.tell())
+    def take(self, name: str, *dtypes: str) -> NDArray[Any]:
+        """Return an array of one of these types."""
+        try:
+            content = self._archive.read(f"{name}.npy")
+        except KeyError:
+            raise _BadTrieError(f"it has no {name}") from None
+        file = io.BytesIO(content)
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise _BadTrieError("an array is of another version of NumPy's format")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_LONGEST_HEADER)
+        if len(shape) != 1 or dtype not in map(np.dtype, dtypes):
+            raise _BadTrieError(f"it has no {name} of the right type")
+        if shape[0] * dtype.itemsize != len(content) - file.tell():
+            raise _BadTrieError("an array is not a row of numbers")
+        return np.frombuffer(content, dtype, offset=file.tell())
 
 
 def read_trie(content: bytes) -> StoredTrie:
     """Read what trie_to_bytes wrote. Raises what `damage_told` tells."""
-    arrays = _arrays(content)
-    form = _take(arrays, "format", "<u1")
-    if len(form) != 2 or form[0] != FORMAT or not 1 <= form[1] <= _LARGEST_ORDER:
-        raise _BadTrieError(f"format {form.tolist()[:1]} is not known to this auricle, which reads {FORMAT}")
-    highest = int(form[1])
+    arrays = _Arrays(content)
+    form = arrays.take("format", "<u1")
+    if len(form) != 2 or form[0] not in {_EARLIER, FORMAT} or not 1 <= form[1] <= _LARGEST_ORDER:
+        known = f"{_EARLIER} and {FORMAT}"
+        raise _BadTrieError(f"format {form.tolist()[:1]} is not known to this auricle, which reads {known}")
+    level, highest = _level if form[0] == FORMAT else _earlier_level, int(form[1])
     words = _vocabulary(arrays)
-    log_probs, back_offs = (_take(arrays, f"{name}_1", "<f4") for name in ("log_probs", "back_offs"))
+    log_probs, back_offs = (arrays.take(f"{name}_1", "<f4") for name in ("log_probs", "back_offs"))
     if len(log_probs) != len(words) or len(back_offs) != len(words):
         raise _BadTrieError("its unigrams are not its vocabulary")
     _check_numbers(log_probs, back_offs)
     unigrams = Level(np.arange(len(words), dtype=np.int64), log_probs, back_offs)
     higher: list[StoredLevel] = []
     for order in range(2, highest + 1):
-        higher.append(_level(arrays, order, highest, len(words), len(higher[-1] if higher else unigrams)))
+        higher.append(level(arrays, order, highest, len(words), len(higher[-1] if higher else unigrams)))
     return StoredTrie(words, unigrams, tuple(higher))
 
 
-def _vocabulary(arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
-    words = tuple(_take(arrays, "vocabulary", "<u1").tobytes().decode().split("\n"))
+def _vocabulary(arrays: _Arrays) -> tuple[str, ...]:
+    words = tuple(arrays.take("vocabulary", "<u1").tobytes().decode().split("\n"))
     own = words[len(SPECIALS) :]
     if not len(SPECIALS) <= len(words) <= LARGEST_VOCABULARY or words[: len(SPECIALS)] != SPECIALS:
         raise _BadTrieError("its vocabulary is not one")
@@ -173,34 +186,74 @@ def _vocabulary(arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
     return words
 
 
-def _level(
-    arrays: Mapping[str, NDArray[Any]], order: int, highest: int, vocabulary: int, parents: int
-) -> StoredLevel:
-    children = arrays.get(f"children_{order}")
-    words = _take(arrays, f"words_{order}", "<u2")
-    if children is None or children.dtype not in _COUNT_TYPES or len(children) != parents:
-        raise _BadTrieError(f"the {order}-grams do not belong to the {order - 1}-grams")
-    if int(children.sum(dtype=np.uint64)) != len(words) or words.max(initial=0) >= vocabulary:
+def _level(arrays: _Arrays, order: int, highest: int, vocabulary: int, parents: int) -> StoredLevel:
+    log_probs, back_offs = _weights(arrays, f"log_probs_{order}"), _NO_WEIGHTS
+    if order < highest:
+        own = _contexts(arrays, order, len(log_probs))
+        back_offs = _of_contexts(_weights(arrays, f"back_offs_{order}"), own, f"the {order}-grams' back-offs")
+    _check_numbers(log_probs.book, back_offs.book)
+
+    def read() -> tuple[NDArray[np.int64], NDArray[np.unsignedinteger], NDArray[np.uint16]]:
+        contexts = np.flatnonzero(_contexts(arrays, order - 1, parents))
+        children = arrays.take(f"children_{order}", *_COUNT_TYPES)
+        if len(children) != len(contexts):
+            raise _BadTrieError(f"the {order}-grams do not belong to the {order - 1}-grams")
+        return contexts, children, _words(arrays, order, children, len(log_probs), vocabulary)
+
+    return StoredLevel(log_probs, back_offs, read)
+
+
+def _earlier_level(arrays: _Arrays, order: int, highest: int, vocabulary: int, parents: int) -> StoredLevel:
+    log_probs = _weights(arrays, f"log_probs_{order}")
+    back_offs = _weights(arrays, f"back_offs_{order}") if order < highest else _NO_WEIGHTS
+    _check_numbers(log_probs.book, back_offs.book)
+    if order < highest and len(back_offs) != len(log_probs):
+        raise _BadTrieError(f"the weights of the {order}-grams do not fit together")
+
+    def read() -> tuple[NDArray[np.int64], NDArray[np.unsignedinteger], NDArray[np.uint16]]:
+        children = arrays.take(f"children_{order}", *_COUNT_TYPES)
+        if len(children) != parents:
+            raise _BadTrieError(f"the {order}-grams do not belong to the {order - 1}-grams")
+        return np.arange(parents), children, _words(arrays, order, children, len(log_probs), vocabulary)
+
+    return StoredLevel(log_probs, back_offs, read)
+
+
+def _contexts(arrays: _Arrays, order: int, count: int) -> NDArray[np.bool_]:
+    """Return which n-grams of an order are contexts [count]."""
+    packed = arrays.take(f"contexts_{order}", "<u1")
+    if len(packed) != -(-count // 8):
+        raise _BadTrieError(f"the {order}-grams are not as many as may be contexts")
+    return np.unpackbits(packed, count=count).view(bool)
+
+
+def _of_contexts(weights: Quantised, contexts: NDArray[np.bool_], name: str) -> Quantised:
+    """Return the weights of contexts as those of all n-grams: the others have 0."""
+    zero = int(np.searchsorted(weights.book, 0.0))
+    has_zero = zero < len(weights.book) and weights.book[zero] == 0
+    if len(weights) != np.count_nonzero(contexts) or not (has_zero or len(weights) == len(contexts)):
+        raise _BadTrieError(f"{name} are not those of contexts")
+    indices = np.full(len(contexts), zero if has_zero else 0, np.uint8)
+    indices[np.flatnonzero(contexts)] = weights.indices  # six times as quick as without `flatnonzero`
+    return Quantised(indices, weights.book)
+
+
+def _words(
+    arrays: _Arrays, order: int, children: NDArray[np.unsignedinteger], count: int, vocabulary: int
+) -> NDArray[np.uint16]:
+    words = arrays.take(f"words_{order}", "<u2")
+    if not int(children.sum(dtype=np.uint64)) == len(words) == count:
         raise _BadTrieError(f"the {order}-grams do not fit together")
-    weights = {name: _weights(arrays, f"{name}_{order}", len(words)) for name in _quantised(order, highest)}
-    none = Quantised(np.zeros(0, np.uint8), np.zeros(0, np.float32))
-    level = StoredLevel(children, words, weights["log_probs"], weights.get("back_offs", none))
-    _check_numbers(level.log_probs.book, level.back_offs.book)
-    return level
+    if words.max(initial=0) >= vocabulary:
+        raise _BadTrieError(f"the {order}-grams have words that are not in the vocabulary")
+    return words
 
 
-def _weights(arrays: Mapping[str, NDArray[Any]], name: str, count: int) -> Quantised:
-    indices, book = _take(arrays, name, "<u1"), _take(arrays, name + "_book", "<f4")
-    if len(indices) != count or len(book) > ENTRIES or indices.max(initial=0) >= max(len(book), 1):
+def _weights(arrays: _Arrays, name: str) -> Quantised:
+    indices, book = arrays.take(name, "<u1"), arrays.take(name + "_book", "<f4")
+    if len(book) > ENTRIES or indices.max(initial=0) >= max(len(book), 1):
         raise _BadTrieError(f"{name} does not fit")
     return Quantised(indices, book)
-
-
-def _take(arrays: Mapping[str, NDArray[Any]], name: str, dtype: str) -> NDArray[Any]:
-    array = arrays.get(name)
-    if array is None or array.dtype != np.dtype(dtype):
-        raise _BadTrieError(f"it has no {name} of the right type")
-    return array
 
 
 def _check_numbers(log_probs: NDArray[np.float32], back_offs: NDArray[np.float32]) -> None:
