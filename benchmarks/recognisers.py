@@ -1,12 +1,15 @@
 """auricle beside other recognisers, on clean speech and on what happens to it: one table for RESULTS.md.
 
     python benchmarks/recognisers.py DATA/dev-mp3.jsonl DATA/dev-flac.jsonl [--limit 100] [--noise DATA/noise.jsonl] \\
-        [--pocketsphinx PYTHON] [--faster-whisper PYTHON MODEL_DIR] [--conditions clean,mp3-32]
+        [--pocketsphinx PYTHON] [--faster-whisper PYTHON MODEL_DIR] [--conditions clean,mp3-32] [--starts 9]
 
 Each recogniser runs in a process of its own, on one thread, over the same WAV files: clean, MP3 at 64, 32 and 16
 kbit/s, 8 kHz mu-law as on a telephone, noise at 20, 10 and 5 dB, and a room whose sound falls by 60 dB in half a
 second. PYTHON is one that has the other recogniser's package. Texts are compared in LibriSpeech's spelling ("mister");
 a recogniser that writes digits pays for each. Intervals are 95 %, by bootstrap over utterances.
+
+Before that, starts: from the process until the model is there, and until it has read the first clip; medians and the
+range, of recognisers that take turns, after one start of each that does not count.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import argparse
 import io
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -37,42 +41,64 @@ from auricle.training.distort import add_noise, coloured_noise, reverberate, roo
 
 RATE = 16_000
 
-# Each reads a list of WAV files and leaves their texts in `texts`; `ready` is when the model was there.
+# Each reads a list of WAV files: `ready` is when the model was there, `text_of` returns what is said in a file.
 OURS = """
 import time, sys, json, os
 import auricle
 recognizer = auricle.load(sys.argv[3], threads=1)
 ready = time.monotonic()
-texts = [recognizer.transcribe(path, plain=True).text for path in json.load(open(sys.argv[1]))]
+def text_of(path):
+    return recognizer.transcribe(path, plain=True).text
 """
 SPHINX = """
 import time, sys, json, os, wave
 from pocketsphinx import Decoder
 decoder = Decoder(samprate=16000)
 ready = time.monotonic()
-texts = []
-for path in json.load(open(sys.argv[1])):
+def text_of(path):
     with wave.open(path) as file:
         content = file.readframes(file.getnframes())
     decoder.start_utt()
     decoder.process_raw(content, full_utt=True)
     decoder.end_utt()
-    texts.append(decoder.hyp().hypstr if decoder.hyp() else "")
+    return decoder.hyp().hypstr if decoder.hyp() else ""
 """
 WHISPER = """
 import time, sys, json, os
 from faster_whisper import WhisperModel
 model = WhisperModel(sys.argv[3], device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True)
 ready = time.monotonic()
-texts = [" ".join(s.text for s in model.transcribe(p, language="en")[0]) for p in json.load(open(sys.argv[1]))]
+def text_of(path):
+    return " ".join(segment.text for segment in model.transcribe(path, language="en")[0])
 """
 REPORT = """
 import resource
-figures = {"texts": texts, "ready": ready, "done": time.monotonic(),
+texts, first = [], ready
+for path in json.load(open(sys.argv[1])):
+    texts.append(text_of(path))
+    first = time.monotonic() if len(texts) == 1 else first
+figures = {"texts": texts, "ready": ready, "first": first, "done": time.monotonic(),
            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 json.dump(figures, open(sys.argv[2], "w"))
 os._exit(0)
 """
+# Compiled modules are kept, as pip keeps those of a package that it installs.
+KEPT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT = {**KEPT, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Texts, seconds from the process' start until the model and the first text were there, and of recognising all.
+
+    `peak` is the most memory that the process had, in MB.
+    """
+
+    texts: list[str]
+    ready: float
+    first: float
+    spent: float
+    peak: float
 
 
 @dataclass(frozen=True)
@@ -84,8 +110,8 @@ class Recogniser:
     script: str
     model: tuple[str, ...] = ()
 
-    def run(self, paths: Sequence[Path]) -> tuple[list[str], float, float, float]:
-        """Return the texts, the seconds until the model was ready and those of recognising, and the peak in MB."""
+    def run(self, paths: Sequence[Path]) -> Run:
+        """Recognise files in a process of its own."""
         with tempfile.TemporaryDirectory() as folder:
             wanted, got = Path(folder) / "paths.json", Path(folder) / "figures.json"
             wanted.write_text(json.dumps([str(path) for path in paths]))
@@ -94,10 +120,11 @@ class Recogniser:
                 [self.python, "-c", self.script + REPORT, str(wanted), str(got), *self.model],
                 check=True,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+                env=ENVIRONMENT,
             )
             figures = json.loads(got.read_text())
-        return figures["texts"], figures["ready"] - begun, figures["done"] - figures["ready"], figures["peak"]
+        ready, first, done = figures["ready"], figures["first"], figures["done"]
+        return Run(figures["texts"], ready - begun, first - begun, done - ready, figures["peak"])
 
 
 def mp3(kilobits: int) -> Callable[[Array, np.random.Generator], Array]:
@@ -139,6 +166,18 @@ def conditions(noises: Sequence[Utterance]) -> dict[str, Callable[[Array, np.ran
     }
 
 
+def print_starts(recognisers: Sequence[Recogniser], clip: Path, count: int) -> None:
+    """Start each as often as asked and print how long that takes."""
+    runs = [[one.run([clip]) for one in recognisers] for _ in range(count + 1)][1:]
+    print(f"| {count} starts, a clip of {soundfile.info(clip).duration:.1f} s | model ready | first text | peak |")
+    print("|---|---|---|---|")
+    for recogniser, own in zip(recognisers, zip(*runs, strict=True), strict=True):
+        times = ([run.ready for run in own], [run.first for run in own])
+        told = (f"{statistics.median(some):.2f} s ({min(some):.2f} to {max(some):.2f})" for some in times)
+        print(f"| {recogniser.name} | {' | '.join(told)} | {max(run.peak for run in own):.0f} MB |", flush=True)
+    print(flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifests", nargs="+", type=Path)
@@ -147,6 +186,7 @@ def main() -> None:
     parser.add_argument("--noise", type=Path, help="manifest of recorded noise; default: pink noise")
     parser.add_argument("--pocketsphinx", metavar="PYTHON")
     parser.add_argument("--faster-whisper", nargs=2, metavar=("PYTHON", "MODEL_DIR"))
+    parser.add_argument("--starts", type=int, default=9)
     parser.add_argument("--conditions", help="some of them, commas between; default: all")
     options = parser.parse_args()
     recognisers = [Recogniser("auricle", sys.executable, OURS, (options.model,))]
@@ -159,10 +199,17 @@ def main() -> None:
     wanted = options.conditions.split(",") if options.conditions else list(known)
     utterances = spread(read_manifests(options.manifests), options.limit)
     references = [normalise(one.text or "", ENGLISH) for one in utterances]
-    print("| condition | recogniser | WER | against clean | s per s | model ready | peak |")
-    print("|---|---|---|---|---|---|---|")
     clean: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
+        clip = Path(scratch) / "clip.wav"
+        typical = sorted(utterances, key=lambda one: one.duration or 0.0)[len(utterances) // 2]
+        samples = audio.read(
+            typical.audio_filepath, rate=RATE, offset=typical.offset, duration=typical.duration
+        ).samples
+        soundfile.write(clip, samples, RATE, subtype="PCM_16")
+        print_starts(recognisers, clip, options.starts)
+        print("| condition | recogniser | WER | against clean | s per s | model ready | peak |")
+        print("|---|---|---|---|---|---|---|")
         for condition in wanted:
             paths, seconds = [], 0.0
             for number, one in enumerate(utterances):
@@ -173,16 +220,16 @@ def main() -> None:
                 paths.append(path)
                 seconds += len(changed) / RATE
             for recogniser in recognisers:
-                texts, ready, spent, peak = recogniser.run(paths)
+                run = recogniser.run(paths)
                 counts = [
                     word_errors(reference, normalise(text, ENGLISH))
-                    for reference, text in zip(references, texts, strict=True)
+                    for reference, text in zip(references, run.texts, strict=True)
                 ]
                 rate = rate_with_interval(counts)
                 against = rate.value / clean.setdefault(recogniser.name, rate.value) - 1
                 print(
                     f"| {condition} | {recogniser.name} | {rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%}) "
-                    f"| {against:+.1%} | {spent / seconds:.4f} | {ready:.2f} s | {peak:.0f} MB |",
+                    f"| {against:+.1%} | {run.spent / seconds:.4f} | {run.ready:.2f} s | {run.peak:.0f} MB |",
                     flush=True,
                 )
 

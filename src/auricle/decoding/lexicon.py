@@ -15,7 +15,7 @@ Ids = npt.NDArray[np.int32]
 
 ROOT = 0
 NO_WORD = -1
-_NOT_BELOW = np.iinfo(np.uint8).max
+_BYTES = 256
 
 
 class Lexicon:
@@ -57,7 +57,7 @@ class Lexicon:
         self._first[parents[is_first]] = children[is_first]
         # Which of the nodes below it each token leads to: a byte each, where no more are below one node.
         ranks = children - self._first[parents]
-        kind = np.uint8 if width < _NOT_BELOW else np.uint16
+        kind = np.uint8 if width < _BYTES else np.uint16
         self._none = np.iinfo(kind).max
         self._ranks: npt.NDArray[np.unsignedinteger] = np.full((self.outside + 1) * width, self._none, kind)
         self._ranks[parents.astype(np.int64) * width + tokens[is_new]] = ranks
@@ -92,12 +92,22 @@ class Lexicon:
         return int(node[0])
 
 
-def _spelled(words: Sequence[str], alphabet: Alphabet) -> tuple[Ids, npt.NDArray[np.int64], Ids]:
+def sort_keys(tokens: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    """Return what `np.lexsort` puts rows of tokens [n, m] in order by; eight tokens of a byte make one number."""
+    if tokens.dtype == np.uint8:
+        whole = np.zeros((len(tokens), -(-tokens.shape[1] // 8) * 8), np.uint8)
+        whole[:, : tokens.shape[1]] = tokens
+        tokens = whole.view(">u8").astype(np.uint64)
+    return tuple(tokens.T[::-1])
+
+
+def _spelled(words: Sequence[str], alphabet: Alphabet) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64], Ids]:
     """Return the words that the alphabet can write, sorted: tokens [words, longest], lengths and ids."""
     codes = np.frombuffer(("\n".join(words) + "\n").encode("utf-32-le"), np.uint32)
     known, place = np.unique(codes, return_inverse=True)
     token_of = {ord(letter): token for token, letter in enumerate(alphabet.characters, start=1) if letter != " "}
-    flat = np.array([token_of.get(int(code), 0) for code in known], np.int32)[place]
+    kind = np.uint8 if alphabet.tokens <= _BYTES else np.int32
+    flat = np.array([token_of.get(int(code), 0) for code in known], kind)[place]
     ends = np.flatnonzero(codes == ord("\n"))
     starts = np.concatenate(([0], ends[:-1] + 1))
     lengths = ends - starts
@@ -106,8 +116,8 @@ def _spelled(words: Sequence[str], alphabet: Alphabet) -> tuple[Ids, npt.NDArray
     good = (unknown[ends] - np.where(starts > 0, unknown[starts - 1], 0) == 1) & (lengths > 0)
     ids = np.flatnonzero(good)
     lengths, starts = lengths[ids], starts[ids]
-    tokens = np.zeros((len(ids), int(lengths.max(initial=1))), np.int32)
+    tokens = np.zeros((len(ids), int(lengths.max(initial=1))), kind)
     inside = np.arange(tokens.shape[1]) < lengths[:, None]
     tokens[inside] = flat[(starts[:, None] + np.arange(tokens.shape[1]))[inside]]
-    order = np.lexsort(tokens.T[::-1])
+    order = np.lexsort(sort_keys(tokens))
     return tokens[order], lengths[order], ids[order].astype(np.int32)

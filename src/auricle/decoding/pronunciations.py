@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from auricle.decoding.lexicon import Ids, Lexicon
+from auricle.decoding.lexicon import Ids, Lexicon, sort_keys
 from auricle.errors import BundleError
 from auricle.features import Array
 
 WORD_END = 1
 FIRST_PHONE = 2
 _LONGEST = 255  # phones of a word: a byte says how many
-_TOGETHER = 8
 _MOST_ALIKE = 12  # words that are said alike; the rarest of more are left out
 
 
@@ -103,14 +102,13 @@ class SpokenLexicon(Lexicon):
         """Hold pronunciations in so many phones; a word's score is `scores` of its id."""
         self.pronunciations = pronunciations
         words, lengths = pronunciations.words.astype(np.int32), pronunciations.lengths.astype(np.int64)
-        tokens = np.zeros((len(words), -(-int(lengths.max(initial=1)) // _TOGETHER) * _TOGETHER), np.uint8)
+        tokens = np.zeros((len(words), int(lengths.max(initial=1))), np.uint8)
         inside = np.arange(tokens.shape[1]) < lengths[:, None]
         tokens[inside] = pronunciations.phones
         own = np.asarray(scores, np.float32)[words]
-        # Alike ones beside each other, the likeliest word first; eight phones are compared as one number.
-        order = np.lexsort((-own, *tokens.view(">u8").astype(np.uint64).T[::-1]))
-        longest = int(lengths.max(initial=1))
-        words, lengths, tokens, own = words[order], lengths[order], tokens[order, :longest], own[order]
+        # Alike ones beside each other, the likeliest word first.
+        order = np.lexsort((-own, *sort_keys(tokens)))
+        words, lengths, tokens, own = words[order], lengths[order], tokens[order], own[order]
         is_new = np.ones(len(words), bool)
         is_new[1:] = (tokens[1:] != tokens[:-1]).any(axis=1)
         first = np.flatnonzero(is_new)
