@@ -56,6 +56,8 @@ def open_session(
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
+    # A plan of memory for each length that has ever come would be kept: dozens of megabytes, and no time is won by it.
+    options.enable_mem_pattern = False
     # Idle threads would otherwise spin between the small steps of a GRU, and take cores from decoding and reading.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
