@@ -110,10 +110,12 @@ def _options(bundle: Bundle, given: Mapping[str, Any], tokens: int) -> BeamOptio
         "acoustic_weight": "acoustic",
         "letters_weight": "letters",
         "recurrent_weight": "recurrent",
+        "hearings": "hearings",
+        "again_weight": "again",
     }
     found = _numbers(bundle, names, given)
-    if "beam" in found:
-        found["beam"] = int(found["beam"])
+    for name in {"beam", "hearings"} & found.keys():
+        found[name] = int(found[name])
     offsets = given.get("token_offsets", [])
     if offsets != [] and not _is_row(offsets, tokens):
         raise BundleError(

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
@@ -23,7 +24,7 @@ from auricle.alphabet import ENGLISH
 from auricle.audio import Blocks, Waveform
 from auricle.bundle import ACOUSTIC, LANGUAGE_MODEL, SPELLER, Bundle, find_bundle
 from auricle.decoders import calibration_of, decoder_of
-from auricle.decoding import Decoder, Hypothesis, Phrases, align
+from auricle.decoding import Decoder, Hypothesis, Phrases, SpokenDecoder, align
 from auricle.errors import AudioError, AuricleError
 from auricle.features import Array, log_mel
 from auricle.segmentation import Detector, Plan, best_detector, plan_windows
@@ -46,6 +47,7 @@ _BATCH_WINDOWS_BESIDE = 2
 # How far recognition looks ahead for windows of like length. Nothing later is read before these are done.
 _WINDOWS_AHEAD = 16
 _SECONDS_AHEAD = 160.0
+_SPREAD = 0.04  # seconds over which hearings begin: a network's stride
 _LARGEST_ALIGNMENT = 300_000_000  # frames times characters: 600 MB
 
 
@@ -226,13 +228,17 @@ class Recognizer:
             calibration=self._calibration,
         )
 
-    def log_probs(self, waveform: Waveform, *, phones: bool = False) -> Array:
+    def log_probs(self, waveform: Waveform, *, phones: bool = False, hearings: int = 1) -> Array:
         """Return the log-probabilities [frames', tokens] that are decoded, for a recording short enough for one window.
 
-        They are those of the letters; with `phones`, and a bundle that has them, theirs come after.
+        They are those of the letters; with `phones`, and a bundle that has them, theirs come after, and then both of
+        each further hearing.
         """
-        found = self._spelt(self._acoustic.log_probs([self._features(waveform.samples)]))[0]
-        return found if phones else found[:, : self.bundle.alphabet.tokens]
+        features = self._features(waveform.samples)
+        found = self._spelt(self._acoustic.log_probs([features]))[0]
+        if not phones:
+            return found[:, : self.bundle.alphabet.tokens]
+        return found if hearings == 1 else np.hstack((found, self._heard_again(self._acoustic, features, hearings)))
 
     def open(self, source: Source, *, sample_rate: int | None = None) -> Blocks:
         """Return a recording that is decoded, at the model's rate, as it is iterated over. Raises AudioError."""
@@ -284,18 +290,22 @@ class Recognizer:
         """Recognise windows, some at a time, and yield the clips and segments of these in their order."""
         for ahead in _ahead(windows):
             most = _BATCH_WINDOWS if self._cores == 1 else _BATCH_WINDOWS_BESIDE
-            heard = self._heard(list(_batches(ahead, self.bundle.features.hop_seconds, most)))
-            done = [(window.clip, self._segment(window, log_probs, hot_words)) for window, log_probs in heard]
+            batches = list(_batches(ahead, self.bundle.features.hop_seconds, most))
+            beside = len(batches) > 1 and self._cores > 1
+            network = self._acoustic_beside() if beside else self._acoustic
+            heard = self._heard(batches, network, beside=beside)
+            done = [(window.clip, self._segment(window, found, hot_words, network)) for window, found in heard]
             yield sorted(done, key=lambda pair: (pair[0], pair[1].start))
 
-    def _heard(self, batches: Sequence[Sequence[_Window]]) -> Iterator[tuple[_Window, Array]]:
-        """Yield windows and their log-probabilities; where there are cores for it, the network is a batch ahead."""
+    def _heard(
+        self, batches: Sequence[Sequence[_Window]], network: AcousticModel, *, beside: bool
+    ) -> Iterator[tuple[_Window, Array]]:
+        """Yield windows and their log-probabilities; `beside` the search, the network is a batch ahead."""
         features = [[window.features for window in batch] for batch in batches]
-        if len(batches) == 1 or self._cores == 1:
+        if not beside:
             for batch, inputs in zip(batches, features, strict=True):
-                yield from zip(batch, self._spelt(self._acoustic.log_probs(inputs)), strict=True)
+                yield from zip(batch, self._spelt(network.log_probs(inputs)), strict=True)
             return
-        network = self._acoustic_beside()
         pool = ThreadPoolExecutor(1, "acoustic")
         try:
             coming = [pool.submit(network.log_probs, inputs) for inputs in features]
@@ -303,6 +313,11 @@ class Recognizer:
                 yield from zip(batch, self._spelt(results.result()), strict=True)
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _heard_again(self, network: AcousticModel, features: Array, hearings: int) -> Array:
+        """Return what is heard at all hearings but the first, which begin a little later each, side by side."""
+        frames = [round(_SPREAD * one / hearings / self.bundle.features.hop_seconds) for one in range(1, hearings)]
+        return np.hstack([network.log_probs([_later(features, count)])[0] for count in frames])
 
     def _spelt(self, heard: list[Array]) -> list[Array]:
         """Return what was heard with the speller's letters in place of the network's, if there is one."""
@@ -337,8 +352,13 @@ class Recognizer:
     def _features(self, samples: Array) -> Array:
         return self.bundle.normalization(log_mel(samples, self.bundle.features))
 
-    def _segment(self, window: _Window, log_probs: Array, hot_words: Phrases) -> Segment:
-        best = self._decoder.decode(log_probs, hot_words=hot_words)[0]
+    def _segment(self, window: _Window, log_probs: Array, hot_words: Phrases, network: AcousticModel) -> Segment:
+        decoder = self._decoder
+        if isinstance(decoder, SpokenDecoder) and decoder.options.hearings > 1:
+            again = partial(self._heard_again, network, window.features, decoder.options.hearings)
+            best = decoder.decode(log_probs, hot_words=hot_words, again=again)[0]
+        else:
+            best = decoder.decode(log_probs, hot_words=hot_words)[0]
         return Segment(window.start, window.end, self._words(best, log_probs, window.start, window.end))
 
     def _words(self, hypothesis: Hypothesis, log_probs: Array, start: float, end: float) -> tuple[Word, ...]:
@@ -350,6 +370,11 @@ class Recognizer:
             end=end,
             calibration=self._calibration,
         )
+
+
+def _later(features: Array, frames: int) -> Array:
+    """Return features that begin so many frames later, and go on at their end."""
+    return np.concatenate((features[frames:], features[-1:].repeat(min(frames, len(features)), axis=0)))
 
 
 def _speller(bundle: Bundle, threads: int | None) -> SpellingModel:

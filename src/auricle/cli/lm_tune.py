@@ -67,6 +67,16 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
             help="Of those, drop what is so far below the best, from now on too; default: as the bundle has.",
         ),
     ] = None,
+    hearings: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=4,
+            metavar="N",
+            help="Times that the network hears each sound, where phones are searched by, from now on too: each takes "
+            "as long as the first; default: as the bundle has.",
+        ),
+    ] = None,
     tuning_beam: Annotated[
         int | None,
         typer.Option(
@@ -106,12 +116,12 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     letters' own frequencies is taken from it, and blank is added to its blank. Given the texts that it was trained on,
     a part of what they say follows which letter is taken away, too (pairs). Where the bundle says how its words are
     said, all this is found for phones as well, and weights for what the letters say of their texts, and a recurrent
-    language model if there is one. A bundle without a language model has its confidences calibrated only. Tune on
-    speech that the model was not trained on and that you will not judge it by.
+    language model and further hearings (again) if there are any. A bundle without a language model has its confidences
+    calibrated only. Tune on speech that the model was not trained on and that you will not judge it by.
     """
     from auricle.bundle import find_bundle
     from auricle.calibration import calibration_error, fit, reliability, uncalibrated
-    from auricle.decoders import phone_settings
+    from auricle.decoders import phone_options, phone_settings
     from auricle.manifest import read_manifests
 
     expect_bundle_name(output)
@@ -127,11 +137,15 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     decoder = dict(source.decoder) if only_phones else {**source.decoder, **width}
     if source.phones and width:
         decoder["phones"] = {**phone_settings(source), **width}
+    if hearings is not None:
+        if not source.phones:
+            raise AuricleError("--hearings: the bundle does not say how words are said, and nothing is heard again.")
+        decoder["phones"] = {**decoder.get("phones", {}), "hearings": hearings}
     source = replace(source, decoder=decoder)
     texts = [source.alphabet.normalise(learnt.text or "") for learnt in read_manifests(trained_on or ())]
     if trained_on and not any(texts):
         raise AuricleError(f"{trained_on[0]}: holds no text that the alphabet can write; leave --trained-on out.")
-    clips = _clips(recognizer, manifests, limit)
+    clips = _clips(recognizer, manifests, limit, phone_options(source).hearings if source.phones else 1)
     begun = find_bundle(start) if start else source
     if begun.alphabet != source.alphabet or begun.phones not in {(), source.phones}:
         raise AuricleError(f"{start}: writes other letters or phones than {bundle}, so its weights are of no use here.")
@@ -217,7 +231,7 @@ def _weighed(
         return points, weights, decoder
     said = lexicon.spell(texts, model.ids)
     following = token_pairs(said, source.tokens - letters) if any(texts) else None
-    frequencies, own = letter_frequencies(clips, slice(letters, None)), phone_options(source)
+    frequencies, own = letter_frequencies(clips, slice(letters, source.tokens)), phone_options(source)
     # What reads hot words does not matter here, and need not be sent about.
     recurrent = recurrent_of(source, model)
     by_phones = partial(_spoken, source.alphabet, model, lexicon, recurrent)
@@ -228,6 +242,8 @@ def _weighed(
     spoken = {**phone_settings(source), **_settings(chosen), "letters_weight": chosen.letters}
     if recurrent:
         spoken["recurrent_weight"] = chosen.recurrent
+    if chosen.hearings > 1:
+        spoken["again_weight"] = chosen.again
     judging = SpokenDecoder(source.alphabet, model, lexicon, chosen, lambda: decoder, recurrent=recurrent)
     return points, {**weights, "phones": spoken}, judging
 
@@ -321,12 +337,12 @@ def _row(point: Point) -> str:
     return (
         f"alpha {point.alpha:<6g} beta {point.beta:<6g} unknown {point.unknown:<6g} acoustic {point.acoustic:<6g} "
         f"prior {point.prior:<6g} blank {point.blank:<6g} pairs {point.pairs:<6g} letters {point.letters:<6g} "
-        f"recurrent {point.recurrent:<6g} "
+        f"recurrent {point.recurrent:<6g} again {point.again:<6g} "
         f"WER {point.wer:.2%}"
     )
 
 
-def _clips(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None) -> list[Clip]:
+def _clips(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None, hearings: int) -> list[Clip]:
     """Return log-probabilities and texts; what cannot be read, or is longer than one window, is told and left out."""
     from auricle import audio
     from auricle.manifest import read_manifests, spread
@@ -352,7 +368,8 @@ def _clips(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None)
             if not text or waveform.duration > LONGEST_SECONDS:
                 left_out.append(f"{utterance.id}: {'too long for one window' if text else 'no text'}")
                 continue
-            clips.append((recognizer.log_probs(recognizer.read(waveform), phones=True), text))
+            heard = recognizer.log_probs(recognizer.read(waveform), phones=True, hearings=hearings)
+            clips.append((heard, text))
     if left_out:
         complain(f"{len(left_out)} utterances are left out; the first: {left_out[0]}")
     if not clips:

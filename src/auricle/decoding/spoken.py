@@ -1,6 +1,6 @@
 """A search by phones (ADR 11): words are found as they are said, and what the letters say of the texts is added.
 
-A recurrent language model may be asked about them, too (ADR 12).
+A recurrent language model may be asked about them, too (ADR 12), and what the network heard another time (ADR 15).
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from auricle.alphabet import BLANK, Alphabet
 from auricle.decoding.alignment import align
-from auricle.decoding.beam import Found, search
+from auricle.decoding.beam import Found, Scores, search
 from auricle.decoding.expected import Expected
 from auricle.decoding.forward import log_likelihoods
 from auricle.decoding.fusion import Fusion
@@ -30,7 +30,16 @@ from auricle.errors import AuricleError
 from auricle.features import Array
 
 _EVIDENCE = 0.5  # nats a letter by which a text is likelier than silence: tones have 0.3, the worst readings 0.5 to 2
+_DOUBT = 1.5  # nats between the best texts above which hearing again changes nothing for the better
+_TEXTS_AGAIN = 25  # that what is heard again is asked about
 _TEXTS = 100  # that the letters are asked about: the best of them are a third better than the first
+
+
+class _Hearing(NamedTuple):
+    """What the network heard: log-probabilities [frames, letters] and [frames, phones]."""
+
+    letters: Array
+    phones: Array
 
 
 class SpokenFusion(Fusion):
@@ -72,8 +81,8 @@ class SpokenDecoder:
     """Reads phones with a language model, and hot words, which nobody has said how to say, by their letters.
 
     The decoder of `letters` reads what phones make no word of. Texts and their times are those of the letters:
-    `log_probs` hold both, letters first. `recurrent` is a second language model, of the same words, which the options'
-    `recurrent` weighs.
+    `log_probs` hold both, letters first. `recurrent` is a second language model, of the same words, which the
+    options' `recurrent` weighs.
     """
 
     def __init__(
@@ -104,21 +113,28 @@ class SpokenDecoder:
     def _letters(self) -> Decoder:
         return self._make_letters()
 
-    def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
+    def decode(
+        self, log_probs: Array, *, hot_words: Phrases = (), again: Callable[[], Array] | None = None
+    ) -> list[Hypothesis]:
         """Return up to `nbest` hypotheses for log_probs [frames, letters and phones], best first.
 
         Hot words take the place of what was found where their letters are likelier, with what each of them adds
-        (`Phrases`). Where phones make no whole word, the letters' decoder reads. Raises AuricleError for NaN, for plus
+        (`Phrases`). Where phones make no whole word, the letters' decoder reads. Where two texts are near each other,
+        what was heard at further hearings decides with: their log-probabilities, one beside the other, come after the
+        first's or are what `again` returns. Raises AuricleError for NaN, for plus
         infinity, and for hot words outside the alphabet.
         """
         expected = self._expected(hot_words) if hot_words else None
         if not (log_probs < np.inf).all():
             raise AuricleError("the log-probabilities hold NaN or infinity: the acoustic model or its input is broken.")
-        letters, phones = np.split(log_probs, [self._alphabet.tokens], axis=1)
-        asked = self.options.letters or (self._recurrent and self.options.recurrent)
+        first, *others = self._hearings(log_probs)
+        letters, phones = first
+        options = self.options
+        asked = options.letters or (self._recurrent and options.recurrent) or (options.again and (others or again))
         wide = replace(self.options, nbest=max(self.options.nbest, _TEXTS if asked else 1))
         found = self._texts(search(phones, WORD_END, self._fusion, wide))
-        hypotheses = self._judged(letters, found)
+        hear = (lambda: others or self._hearings(again())) if again else (lambda: others)
+        hypotheses = self._judged(first, found, hear)
         if not hypotheses:
             return self._letters.decode(log_probs, hot_words=hot_words)
         if expected:
@@ -127,6 +143,14 @@ class SpokenDecoder:
             if hypotheses[0].text or not _is_silence(letters, put_in[0].tokens):
                 return put_in
         return hypotheses
+
+    def _hearings(self, log_probs: Array) -> list[_Hearing]:
+        """Return the letters' and the phones' log-probabilities of each hearing, of log_probs side by side."""
+        width = self._alphabet.tokens + self._lexicon.width
+        return [
+            _Hearing(*np.split(log_probs[:, begin : begin + width], [self._alphabet.tokens], axis=1))
+            for begin in range(0, log_probs.shape[1], width)
+        ]
 
     def _expected(self, phrases: Phrases) -> Expected:
         return self._compiled(tuple(phrases.items()) if isinstance(phrases, Mapping) else tuple(phrases))
@@ -144,7 +168,10 @@ class SpokenDecoder:
                 texts.setdefault(" ".join(self._model.words[word] for word in one.words), one)
         return texts
 
-    def _judged(self, letters: Array, texts: dict[str, Found]) -> list[Hypothesis]:
+    def _judged(
+        self, first: _Hearing, texts: dict[str, Found], hear: Callable[[], Sequence[_Hearing]]
+    ) -> list[Hypothesis]:
+        letters = first.letters
         tokens = {text: tuple(self._alphabet.encode(text)) for text in texts}
         scores = np.array([one.score for one in texts.values()])
         if self._recurrent and self.options.recurrent:
@@ -156,11 +183,20 @@ class SpokenDecoder:
             likely = log_likelihoods(letters, list(tokens.values()))
             fits = likely > -np.inf
             # A text that letters rule out may be all that there is: then it stays, behind the others.
-            scores = scores + self.options.letters * np.where(fits, likely, likely[fits].min() if fits.any() else 0.0)
+            scores = scores + self.options.letters * _finite(likely)
             best = int(np.where(fits, scores, -np.inf).argmax()) if fits.any() else None
             # What a language model makes of noises: a letter of speech is nats from being silence.
             if best is not None and _outweighed(letters, likely[best], len(list(tokens.values())[best])):
                 return [Hypothesis("", _silence(letters), (), (), ())]
+        if self.options.again and _is_doubtful(scores) and (others := hear()):
+            best_first = np.argsort(-scores, kind="stable")[: max(_TEXTS_AGAIN, self.options.nbest)]
+            spelled, said = list(tokens.values()), [one.tokens for one in texts.values()]
+            more = self._heard_again(
+                first, others, [spelled[place] for place in best_first], [said[place] for place in best_first]
+            )
+            gains = np.full(len(scores), more.min())  # the others stay behind
+            gains[best_first] = more
+            scores = scores + gains
         ranked = sorted(zip(tokens, scores.tolist(), strict=True), key=lambda pair: -pair[1])
         writable = [(text, score) for text, score in ranked if _frames_needed(tokens[text]) <= len(letters)]
         hypotheses: list[Hypothesis] = []
@@ -168,6 +204,34 @@ class SpokenDecoder:
             path = align(letters, tokens[text])
             hypotheses.append(Hypothesis(text, score, tokens[text], path.first_frames, path.last_frames))
         return hypotheses
+
+    def _heard_again(
+        self,
+        first: _Hearing,
+        others: Sequence[_Hearing],
+        letters: Sequence[Sequence[int]],
+        phones: Sequence[Sequence[int]],
+    ) -> Scores:
+        """Return by how much texts, in letters and phones, are better if others have their part of the weight."""
+        options = self.options
+
+        def likely(hearing: _Hearing) -> Scores:
+            by_letters = options.letters * _finite(log_likelihoods(hearing.letters, letters))
+            return np.asarray(options.acoustic * _finite(log_likelihoods(hearing.phones, phones)) + by_letters)
+
+        mean = np.mean([likely(other) for other in others], axis=0)
+        return np.asarray(options.again * (mean - likely(first)))
+
+
+def _is_doubtful(scores: Scores) -> bool:
+    """Return whether the best of the texts leads by so little that what is heard again may change that."""
+    return len(scores) > 1 and bool(np.diff(np.partition(scores, -2)[-2:])[0] < _DOUBT)
+
+
+def _finite(likely: Scores) -> Scores:
+    """Return log-likelihoods with the worst of them for what is impossible."""
+    fits = likely > -np.inf
+    return np.where(fits, likely, likely[fits].min() if fits.any() else 0.0)
 
 
 def _is_silence(letters: Array, tokens: Sequence[int]) -> bool:

@@ -9,6 +9,8 @@ from typing import Protocol, TypeAlias
 from auricle.errors import AuricleError
 from auricle.features import Array
 
+MOST_HEARINGS = 4  # then each of a network's frames of 40 ms begins at each of its features' frames of 10 ms
+
 Phrases: TypeAlias = Sequence[str] | Mapping[str, float]
 """Hot words: phrases, or phrases with the reward (natural log) for each of their characters."""
 
@@ -40,7 +42,8 @@ class BeamOptions:
     in it a number for each token (or no rows at all), are added where a text grows by a token. `token_threshold`
     is multiplied by `acoustic`, too: a lower weight does not try more. All natural logarithms. `nbest`
     hypotheses return. Where a search is by phones, `letters` weighs what the letters say of the texts that it finds,
-    and `recurrent` is the part of the language model's weight that a second, recurrent one has for them.
+    and `recurrent` is the part of the language model's weight that a second, recurrent one has for them. Where the
+    network hears a sound more than once (`hearings`), `again` is the part of its weight that all but the first have.
     """
 
     beam: int = 64
@@ -55,6 +58,8 @@ class BeamOptions:
     pairs: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     letters: float = 0.0
     recurrent: float = 0.0
+    hearings: int = 1
+    again: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.acoustic > 0:
@@ -63,6 +68,8 @@ class BeamOptions:
             raise AuricleError(f"a beam_threshold of {self.beam_threshold:g} keeps nothing; it must be above zero.")
         if self.beam < 1 or self.nbest < 1:
             raise AuricleError("a beam search keeps and returns at least one text: give beam and nbest of 1 or more.")
+        if not 1 <= self.hearings <= MOST_HEARINGS:
+            raise AuricleError(f"{self.hearings} hearings of one sound: give 1 to {MOST_HEARINGS}.")
 
 
 class Decoder(Protocol):

@@ -24,8 +24,8 @@ BETAS = (-0.5, 0.75, 2.0)
 UNKNOWNS = (-24.0, -12.0)
 ACOUSTIC, PRIOR, BLANK, PAIRS = 0.75, 0.5, 0.0, 0.3
 """Where the search begins with these four."""
-SPOKEN_ACOUSTIC, LETTERS, RECURRENT = 0.5, 0.1, 0.8
-"""And where phones are searched by, with the letters asked about the texts, and a recurrent model if there is one."""
+SPOKEN_ACOUSTIC, LETTERS, RECURRENT, AGAIN = 0.5, 0.1, 0.8, 0.5
+"""And where phones are searched by, with the letters, and a recurrent model and further hearings if there are any."""
 APART_ACOUSTIC = 0.7
 """Where the network has learnt phones apart from what follows what (`phone_mmi`): nothing has to be taken away then."""
 STEPS = {
@@ -38,6 +38,7 @@ STEPS = {
     "pairs": 0.3,
     "letters": 0.2,
     "recurrent": 0.4,
+    "again": 0.4,
 }
 """How far the first refinement looks, and twice that."""
 REFINEMENTS = 2
@@ -56,7 +57,8 @@ class Point:
     `prior` says how much of the letters' own frequencies is taken from the network's log-probabilities; `blank` is
     added to those of the blank. `pairs` says how much is taken of what the training texts say follows which letter.
     Where phones are searched by, all this is about phones, `letters` weighs what the letters say, and `recurrent` is
-    the part of alpha that a recurrent language model has.
+    the part of alpha that a recurrent language model has; `again` is the part of acoustic and of letters that all
+    hearings but the first have.
     """
 
     alpha: float
@@ -68,6 +70,7 @@ class Point:
     pairs: float = 0.0
     letters: float = 0.0
     recurrent: float = 0.0
+    again: float = 0.0
     wer: float = math.nan
 
     def options(self, base: BeamOptions, frequencies: Array, following: Array | None = None) -> BeamOptions:
@@ -87,6 +90,7 @@ class Point:
             pairs=tuple(map(tuple, (np.round(taken, 3) + 0.0).tolist())),
             letters=self.letters,
             recurrent=self.recurrent,
+            again=self.again,
         )
 
 
@@ -106,6 +110,7 @@ def point_of(options: BeamOptions, frequencies: Array, following: Array | None =
         pairs=0.0 if following is None or not options.pairs else -_multiple(np.array(options.pairs), following),
         letters=options.letters,
         recurrent=options.recurrent,
+        again=options.again,
     )
 
 
@@ -169,16 +174,17 @@ def tune(
     `progress` hears of each point.
     `make` makes a decoder of a search's options; `frequencies` are those of `letter_frequencies`. `following` are the
     `letter_pairs` of the texts that the network was trained on: without them none are taken away. A `spoken` search is
-    by phones: it has no unknown words, and a weight of the letters, and of a `recurrent` model if it has one. `start`
-    is a point to try before the grid, which is coarse, such as that of an earlier network.
+    by phones: it has no unknown words, and a weight of the letters, and of a `recurrent` model and of further hearings
+    if it has them. `start` is a point to try before the grid, which is coarse, such as that of an earlier network.
     """
     points: dict[tuple[float, ...], Point] = {}
     fixed = {"pairs"} if following is None else set[str]()
     fixed |= {"unknown"} if spoken else {"letters"}
     fixed |= set() if recurrent else {"recurrent"}
+    fixed |= set() if spoken and options.hearings > 1 else {"again"}
     begin = (SPOKEN_ACOUSTIC if spoken else ACOUSTIC, PRIOR, BLANK, 0.0 if following is None else PAIRS)
     begins = [begin, (APART_ACOUSTIC, 0.0, BLANK, 0.0)] if spoken else [begin]
-    rest = (LETTERS if spoken else 0.0, RECURRENT)
+    rest = (LETTERS if spoken else 0.0, RECURRENT, AGAIN)
 
     def visit(point: Point) -> Point:
         point = Point(
@@ -191,6 +197,7 @@ def tune(
             pairs=round(max(0.0, point.pairs), 4),
             letters=round(max(0.0, point.letters), 4),
             recurrent=round(min(max(0.0, point.recurrent), 1.0), 4) if recurrent else 0.0,
+            again=round(min(max(0.0, point.again), 1.0), 4) if "again" not in fixed else 0.0,
         )
         key = astuple(point)[:-1]
         if key not in points:
