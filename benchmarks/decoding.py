@@ -5,7 +5,8 @@
 Prints word error rate and seconds of decoding per second of speech on one core (processor time, so that other work on
 the machine does not count); then the same with 1,000 hot words that are not said; then how many of
 the rare words are found with and without them as hot words. A word is rare here when fewer than 1 in a million words of
-the language model's text is that word, or it has none. With --arpa, the same language model as an ARPA file,
+the language model's text is that word, or it has none. The network's time is not counted, that of what is heard again
+neither. With --arpa, the same language model as an ARPA file,
 flashlight-text's lexicon decoder with KenLM decodes the same log-probabilities with the same weights.
 """
 
@@ -26,7 +27,7 @@ import numpy as np
 
 from auricle import audio
 from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT
-from auricle.decoders import beam_options, decoder_of
+from auricle.decoders import beam_options, decoder_of, phone_options
 from auricle.decoding import BeamDecoder, GreedyDecoder, NgramModel
 from auricle.features import Array
 from auricle.manifest import read_manifests
@@ -37,7 +38,7 @@ RARE = math.log(1e-6)
 Clip = tuple[Array, str]
 
 
-def clips_of(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None) -> list[Clip]:
+def clips_of(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None, *, hearings: int = 1) -> list[Clip]:
     """Return log-probabilities and normalised texts of utterances spread over the manifests."""
     utterances = read_manifests(manifests)
     step = max(1, len(utterances) // (limit or len(utterances)))
@@ -47,7 +48,10 @@ def clips_of(recognizer: Recognizer, manifests: Sequence[Path], limit: int | Non
             utterance.audio_filepath, rate=16_000, offset=utterance.offset, duration=utterance.duration
         )
         clips.append(
-            (recognizer.log_probs(waveform, phones=True), recognizer.bundle.alphabet.normalise(utterance.text or ""))
+            (
+                recognizer.log_probs(waveform, phones=True, hearings=hearings),
+                recognizer.bundle.alphabet.normalise(utterance.text or ""),
+            )
         )
     return clips
 
@@ -131,11 +135,16 @@ def main() -> None:
     options = beam_options(bundle)
     if arguments.beam:
         options = replace(options, beam=arguments.beam)
-    clips = clips_of(recognizer, arguments.manifests, arguments.limit)
+    hearings = phone_options(bundle).hearings if PRONUNCIATIONS in bundle.files else 1
+    clips = clips_of(recognizer, arguments.manifests, arguments.limit, hearings=hearings)
     seconds = bundle.frame_seconds * sum(len(log_probs) for log_probs, _ in clips)
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {len(clips)} clips, {seconds / 60:.1f} min, {options}")
 
     alone = clips_of(load(arguments.model, threads=1, language_model=False), arguments.manifests, arguments.limit)
+
+    def first(log_probs: Array) -> Array:
+        return log_probs[:, : bundle.tokens]
+
     greedy = GreedyDecoder(bundle.alphabet)
     measure("greedy", lambda x: greedy.decode(x)[0].text, alone, seconds)
     plain = decoder_of(bundle, language_model=False, beam=options.beam)
@@ -146,9 +155,11 @@ def main() -> None:
     if RECURRENT in bundle.files:
         without_it = replace(bundle, files={name: held for name, held in bundle.files.items() if name != RECURRENT})
         judged = decoder_of(without_it, beam=arguments.beam)
-        measure("beam by phones, n-grams alone", lambda x: judged.decode(x)[0].text, clips, seconds)
+        measure("beam by phones, n-grams alone", lambda x: judged.decode(first(x))[0].text, clips, seconds)
     if PRONUNCIATIONS in bundle.files:
-        measure("beam by phones, language model", lambda x: spoken.decode(x)[0].text, clips, seconds)
+        measure("beam by phones, language model", lambda x: spoken.decode(first(x))[0].text, clips, seconds)
+    if hearings > 1:
+        measure(f"the same, heard up to {hearings} times", lambda x: spoken.decode(x)[0].text, clips, seconds)
 
     said = {word for _, text in clips for word in text.split()}
     chance = random.Random(1)

@@ -104,11 +104,13 @@ SAID_PLAIN = replace(
 
 def test_a_bundle_that_says_how_words_are_said_is_searched_by_phones() -> None:
     settings = {"lm_weight": 0.9, "letters_weight": 0.3, "beam": 20, "beam_threshold": 9.5}
+    settings |= {"hearings": 3, "again_weight": 0.4}
     spoken = replace(SAID_PLAIN, decoder={"lm_weight": 0.4, "phones": settings})
     decoder = decoder_of(spoken)
     assert isinstance(decoder, SpokenDecoder)
     assert (decoder.options.alpha, decoder.options.letters, decoder.options.beam) == (0.9, 0.3, 20)
     assert decoder.options.beam_threshold == 9.5
+    assert (decoder.options.hearings, decoder.options.again) == (3, 0.4)
     log_probs = heard("onee", "W AH N")
     assert decoder.decode(log_probs)[0].text == "one"
     assert decoder_of(spoken, language_model=False).decode(log_probs)[0].text == "onee"
@@ -137,6 +139,12 @@ def test_without_pronunciations_or_phones_the_letters_are_searched() -> None:
 def test_damaged_settings_of_phones_are_named(phones: object, message: str) -> None:
     with pytest.raises(BundleError, match=message):
         decoder_of(replace(SAID_PLAIN, decoder={"phones": phones}))
+
+
+@pytest.mark.parametrize("hearings", [0, 5])
+def test_a_sound_is_heard_once_to_four_times(hearings: int) -> None:
+    with pytest.raises(AuricleError, match=f"{hearings} hearings of one sound: give 1 to 4"):
+        decoder_of(replace(SAID_PLAIN, decoder={"phones": {"hearings": hearings}}))
 
 
 def test_damaged_pronunciations_are_named() -> None:

@@ -1,11 +1,15 @@
 """The English model that ships, on real speech that it has never heard."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from auricle.acoustic import AcousticModel
 from auricle.evaluation import evaluate
+from auricle.features import Array
 from auricle.manifest import read_manifest
 from auricle.metrics import character_errors
 from auricle.recognizer import Recognizer, load
@@ -55,6 +59,40 @@ def test_a_codec_changes_little(english: Recognizer, clips: Path, name: str, mos
     folder = clips / "formats"
     wav = english.transcribe(folder / "austen-0890-pcm16.wav").plain_text
     assert character_errors(wav, english.transcribe(folder / f"austen-0890-{name}").plain_text).rate <= most
+
+
+def test_what_is_heard_again_begins_a_little_later(english: Recognizer, clips: Path) -> None:
+    waveform = english.read(clips / "austen-0890.flac")
+    tokens = english.bundle.tokens
+    heard = english.log_probs(waveform, phones=True, hearings=4)
+    assert heard.shape[1] == 4 * tokens
+    np.testing.assert_array_equal(heard[:, :tokens], english.log_probs(waveform, phones=True))
+    # 20 ms later is a frame of the network's output, but not of what it makes two of them of.
+    later = replace(waveform, samples=waveform.samples[320:])
+    rest, again = english.log_probs(later, phones=True), heard[:, 2 * tokens : 3 * tokens]
+    count = len(rest) - 20  # where the end is near, it is another one
+    best = rest[:count].argmax(axis=1) == again[:count].argmax(axis=1)
+    assert best.mean() > 0.97
+    assert (rest[:count].argmax(axis=1) == heard[:count, :tokens].argmax(axis=1)).mean() < best.mean()
+
+
+def test_a_sound_is_heard_again_only_where_its_texts_are_near_each_other(
+    english: Recognizer, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times: list[int] = []
+    log_probs = AcousticModel.log_probs
+
+    def counted(model: AcousticModel, batch: Sequence[Array]) -> list[Array]:
+        times.append(len(batch))
+        return log_probs(model, batch)
+
+    monkeypatch.setattr(AcousticModel, "log_probs", counted)
+    again = []
+    for path in sorted(clips.glob("*.flac")):
+        times.clear()
+        english.transcribe(path, plain=True)
+        again.append(len(times) - 1)
+    assert set(again) == {0, 2}
 
 
 def test_silence_and_faint_noise_stay_empty(english: Recognizer) -> None:

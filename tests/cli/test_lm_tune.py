@@ -74,12 +74,14 @@ def test_the_texts_that_were_learnt_say_which_letters_follow_which(
 def test_weights_that_are_given_are_taken(auricle: Run, clips: Path, tmp_path: Path) -> None:
     tuned = tmp_path / "tuned.auricle"
     options = ("-m", clips / "clips.jsonl", "--limit", 2, "--processes", 1, "--tuning-beam", 64)
-    weights = ("--weights", "alpha=0.85, beta=-0.25, blank=0.125, prior=0")
+    weights = ("--weights", "alpha=0.85, beta=-0.25, blank=0.125, prior=0, again=0.25", "--hearings", 2)
     picture = tmp_path / "reliability.png"
     result = auricle("lm", "tune", "english", *options, *weights, "--output", tuned, "--picture", picture)
     assert result.code == 0, result.err
     own, before = read_bundle(tuned).decoder, find_bundle().decoder
     assert (own["phones"]["lm_weight"], own["phones"]["word_bonus"]) == (0.85, -0.25)
+    assert (own["phones"]["hearings"], own["phones"]["again_weight"]) == (2, 0.25)
+    assert "hearings" not in own
     assert own["phones"]["token_offsets"] == [0.125] + [0.0] * 41
     assert own["phones"]["beam"] == before["phones"]["beam"]
     for name in ("acoustic_weight", "letters_weight", "recurrent_weight", "token_pairs"):

@@ -115,6 +115,57 @@ def test_a_recurrent_model_has_a_part_of_the_language_models_weight() -> None:
         assert score == pytest.approx(plain[text] + 0.8 * 0.4 * more, abs=1e-4), text
 
 
+AGAIN = replace(OPTIONS, hearings=2, again=0.5)
+
+
+TO, GO = ("to", "T UW"), ("go", "G OW")
+
+
+def between(share: float) -> Array:
+    """What is heard when it may be either "to" or "go": letters and phones, with this share of the first."""
+    to, go = (np.exp(heard(*one)) for one in (TO, GO))
+    return np.asarray(np.log(share * to + (1 - share) * go), np.float32)
+
+
+def test_what_is_heard_again_decides_between_texts_that_are_near_each_other() -> None:
+    first, second = between(0.5), heard(*GO)
+    alone, either = decoder(), decoder(AGAIN)
+    times = []
+
+    def again() -> Array:
+        times.append(1)
+        return second
+
+    assert texts(alone.decode(first)) == texts(alone.decode(first, again=again)) == ["to"]
+    assert not times
+    assert texts(either.decode(first, again=again)) == ["go"]
+    assert len(times) == 1
+    assert either.decode(np.hstack((first, second))) == either.decode(first, again=again)
+    assert len(times) == 2
+    assert texts(decoder(replace(AGAIN, again=0.0)).decode(first, again=again)) == ["to"]
+    assert len(times) == 2
+
+
+def test_nothing_is_heard_again_where_one_text_is_clear() -> None:
+    clear = heard("one go", "W AH N | G OW", sure=0.999)
+    assert texts(decoder(AGAIN).decode(clear, again=lambda: pytest.fail("heard again"))) == ["one go"]
+
+
+def test_other_hearings_have_their_part_of_the_networks_weight() -> None:
+    options = replace(AGAIN, acoustic=0.6, letters=0.3, nbest=9)
+    hearings = [between(share) for share in (0.5, 0.4, 0.7)]
+    before = {one.text: one.score for one in decoder(replace(options, again=0.0)).decode(hearings[0])}
+    after = {one.text: one.score for one in decoder(options).decode(np.hstack(hearings))}
+    for text, said in (TO, GO):
+        phones = [PHONES.index(phone) + 2 for phone in said.split()]
+        likely = [
+            0.6 * log_likelihoods(one[:, ENGLISH.tokens :], [phones])[0]
+            + 0.3 * log_likelihoods(one[:, : ENGLISH.tokens], [ENGLISH.encode(text)])[0]
+            for one in hearings
+        ]
+        assert after[text] - before[text] == pytest.approx(0.5 * ((likely[1] + likely[2]) / 2 - likely[0]), abs=1e-5)
+
+
 def test_a_text_that_letters_rule_out_stays_where_there_is_no_other() -> None:
     log_probs = heard("", "T EH N", sure=0.999)
     log_probs[:, 1 : ENGLISH.tokens] = -np.inf

@@ -50,6 +50,25 @@ def test_the_search_begins_at_a_point_that_the_grid_does_not_have() -> None:
     assert found(START).alpha == START.alpha
 
 
+class ReadsRightWhenHeardAgain:
+    """A decoder that finds the text where other hearings weigh more than as much as the first, and nothing else."""
+
+    def __init__(self, options: BeamOptions) -> None:
+        self.text = "yes" if options.again > 0.5 else ""
+
+    def decode(self, log_probs: Array, *, hot_words: Phrases = ()) -> list[Hypothesis]:
+        return [Hypothesis(self.text, 0.0, (), (), ())]
+
+
+@pytest.mark.parametrize(("hearings", "wer"), [(1, 1.0), (3, 0.0)])
+def test_a_weight_of_further_hearings_is_looked_for_where_there_are_any(hearings: int, wer: float) -> None:
+    clips = [(np.zeros((1, 4), np.float32), "yes")]
+    options = BeamOptions(hearings=hearings)
+    best = tune(clips, ReadsRightWhenHeardAgain, options, FREQUENCIES, spoken=True)[0]
+    assert best.wer == wer
+    assert (best.again > 0.5) == (hearings > 1)
+
+
 class ReadsRightFrom:
     """A decoder that finds the text where the network weighs as much as given, and nothing elsewhere."""
 
