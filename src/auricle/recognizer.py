@@ -61,7 +61,8 @@ def load(
     """Load a recogniser: the embedded English model, another built-in by name, or a bundle by path.
 
     `threads` bounds the cores that one call uses (None: all). `language_model` may be refused, and `beam` says how many
-    texts a search keeps, see `auricle.decoders`. Raises BundleError when there is no such model or it is damaged.
+    texts a search keeps, see `auricle.decoders`. Files of the recogniser's `bundle` are read again when they are asked
+    for. Raises BundleError when there is no such model or it is damaged.
     """
     bundle = find_bundle(model, hold=False)
     decoder = decoder_of(bundle, language_model=language_model, beam=beam)

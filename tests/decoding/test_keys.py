@@ -14,7 +14,7 @@ LEAST = -(1 << 16)
 
 @given(
     st.lists(st.integers(1, 1 << 35) | st.integers(1, 200), max_size=150),
-    st.lists(st.integers(0, 150), max_size=4),
+    st.lists(st.integers(0, 150) | st.integers(0, 9).map(lambda block: 16 * block), max_size=4),
     st.integers(0, 1 << 34),
 )
 def test_it_finds_what_it_holds_where_it_is_and_nothing_else(gaps: list[int], cuts: list[int], beyond: int) -> None:
@@ -40,3 +40,10 @@ def test_a_key_takes_four_bytes_or_eight_where_there_are_wide_gaps(gap: int, siz
     held = SortedKeys(len(keys), [keys], least=LEAST, limit=int(keys[-1]) + 1)
     assert held.find(keys[:, None])[0].all()
     assert held.nbytes == 63 * (8 + 16 * size)
+
+
+def test_what_lies_behind_the_last_key_of_a_block_is_told_from_its_keys() -> None:
+    keys = np.arange(32, dtype=np.int64)
+    keys[16:] += 1 << 33
+    held = SortedKeys(32, (keys[:16], keys[16:]), least=LEAST, limit=int(keys[-1]) + 1)
+    assert not held.find(keys[:16, None] + (1 << 32))[0].any()

@@ -45,8 +45,10 @@ class SortedKeys:
         fresh = piece[lead::_BLOCK]
         block, last = (begin + lead) // _BLOCK, (begin + len(piece) - 1) // _BLOCK
         self._firsts[block : block + len(fresh)] = fresh
-        firsts = self._firsts[begin // _BLOCK : last + 1].copy()
-        firsts[:1] = self._lowest(begin // _BLOCK)
+        # From the block that ended with the piece before on: now it is known where that ends.
+        earlier = max(begin // _BLOCK - 1, 0)
+        firsts = self._firsts[earlier : last + 1].copy()
+        firsts[0] = self._lowest(earlier)
         widest = max(int(np.diff(firsts).max(initial=0)), int(piece[-1]) + 1 - int(firsts[-1]))
         if self._keys.dtype == np.uint32 and widest > _REACH:
             self._hold_whole(begin)
