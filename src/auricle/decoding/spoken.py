@@ -119,10 +119,10 @@ class SpokenDecoder:
         """Return up to `nbest` hypotheses for log_probs [frames, letters and phones], best first.
 
         Hot words take the place of what was found where their letters are likelier, with what each of them adds
-        (`Phrases`). Where phones make no whole word, the letters' decoder reads. Where two texts are near each other,
-        what was heard at further hearings decides with: their log-probabilities, one beside the other, come after the
-        first's or are what `again` returns. Raises AuricleError for NaN, for plus
-        infinity, and for hot words outside the alphabet.
+        (`Phrases`). Where phones make no whole word, the letters' decoder reads. Where the best texts are near each
+        other, what further hearings make of them decides with: their log-probabilities, one's beside the other's, are
+        what `again` returns, or come after those of the first. Raises AuricleError for NaN, for plus infinity, and for
+        hot words outside the alphabet.
         """
         expected = self._expected(hot_words) if hot_words else None
         if not (log_probs < np.inf).all():
@@ -189,14 +189,8 @@ class SpokenDecoder:
             if best is not None and _outweighed(letters, likely[best], len(list(tokens.values())[best])):
                 return [Hypothesis("", _silence(letters), (), (), ())]
         if self.options.again and _is_doubtful(scores) and (others := hear()):
-            best_first = np.argsort(-scores, kind="stable")[: max(_TEXTS_AGAIN, self.options.nbest)]
-            spelled, said = list(tokens.values()), [one.tokens for one in texts.values()]
-            more = self._heard_again(
-                first, others, [spelled[place] for place in best_first], [said[place] for place in best_first]
-            )
-            gains = np.full(len(scores), more.min())  # the others stay behind
-            gains[best_first] = more
-            scores = scores + gains
+            said = [one.tokens for one in texts.values()]
+            scores = scores + self._heard_again(scores, list(tokens.values()), said, first, others)
         ranked = sorted(zip(tokens, scores.tolist(), strict=True), key=lambda pair: -pair[1])
         writable = [(text, score) for text, score in ranked if _frames_needed(tokens[text]) <= len(letters)]
         hypotheses: list[Hypothesis] = []
@@ -207,20 +201,28 @@ class SpokenDecoder:
 
     def _heard_again(
         self,
-        first: _Hearing,
-        others: Sequence[_Hearing],
+        scores: Scores,
         letters: Sequence[Sequence[int]],
         phones: Sequence[Sequence[int]],
+        first: _Hearing,
+        others: Sequence[_Hearing],
     ) -> Scores:
-        """Return by how much texts, in letters and phones, are better if others have their part of the weight."""
+        """Return what texts, in letters and phones, gain if other hearings have a part of the first one's weight.
+
+        Those that are best by their `scores` are asked about; the others gain no more than any of them.
+        """
         options = self.options
+        asked = np.argsort(-scores, kind="stable")[: max(_TEXTS_AGAIN, options.nbest)]
+        letters, phones = [letters[place] for place in asked], [phones[place] for place in asked]
 
         def likely(hearing: _Hearing) -> Scores:
             by_letters = options.letters * _finite(log_likelihoods(hearing.letters, letters))
             return np.asarray(options.acoustic * _finite(log_likelihoods(hearing.phones, phones)) + by_letters)
 
-        mean = np.mean([likely(other) for other in others], axis=0)
-        return np.asarray(options.again * (mean - likely(first)))
+        gained = options.again * (np.mean([likely(other) for other in others], axis=0) - likely(first))
+        gains: Scores = np.full(len(scores), gained.min())
+        gains[asked] = gained
+        return gains
 
 
 def _is_doubtful(scores: Scores) -> bool:
