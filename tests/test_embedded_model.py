@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from auricle import audio
 from auricle.acoustic import AcousticModel
+from auricle.decoding import Hypothesis, SpokenDecoder
 from auricle.evaluation import evaluate
 from auricle.features import Array
 from auricle.manifest import read_manifest
-from auricle.metrics import character_errors
+from auricle.metrics import character_errors, word_errors
 from auricle.recognizer import Recognizer, load
 
 pytestmark = pytest.mark.needs_embedded_model
@@ -93,6 +96,35 @@ def test_a_sound_is_heard_again_only_where_its_texts_are_near_each_other(
         english.transcribe(path, plain=True)
         again.append(len(times) - 1)
     assert set(again) == {0, 2}
+
+
+def test_a_long_recording_is_read_from_pause_to_pause_and_a_short_one_in_one_piece(
+    english: Recognizer, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    decode = SpokenDecoder.decode
+
+    def counted(decoder: SpokenDecoder, log_probs: Array, **more: Any) -> list[Hypothesis]:
+        read.append(len(log_probs))
+        return decode(decoder, log_probs, **more)
+
+    monkeypatch.setattr(SpokenDecoder, "decode", counted)
+    pause = np.zeros(16_000, np.float32)
+    each = [english.read(path).samples for path in sorted(clips.glob("*.flac"))]
+    short = audio.from_array(np.concatenate((each[0], pause, each[1])), 16_000)
+    assert short.duration <= 25
+    english.transcribe(short, plain=True)
+    assert len(read) == 1
+    read.clear()
+    long = audio.from_array(np.concatenate([part for one in each for part in (one, pause)]), 16_000)
+    assert long.duration > 25
+    found = english.transcribe(long, plain=True)
+    assert len(read) >= len(each) > len(found.segments)
+    words = [word for segment in found.segments for word in segment.words]
+    times = [time for word in words for time in (word.start, word.end)]
+    assert times == sorted(times)
+    alone = " ".join(english.transcribe(one, sample_rate=16_000, plain=True).text for one in each)
+    assert word_errors(alone, found.text).rate < 0.1
 
 
 def test_silence_and_faint_noise_stay_empty(english: Recognizer) -> None:

@@ -20,11 +20,12 @@ import numpy.typing as npt
 
 from auricle import audio
 from auricle.acoustic import AcousticModel
-from auricle.alphabet import ENGLISH
+from auricle.alphabet import BLANK, ENGLISH
 from auricle.audio import Blocks, Waveform
 from auricle.bundle import ACOUSTIC, LANGUAGE_MODEL, SPELLER, Bundle, find_bundle
 from auricle.decoders import calibration_of, decoder_of
 from auricle.decoding import Decoder, Hypothesis, Phrases, SpokenDecoder, align
+from auricle.decoding.pauses import parts_between_pauses
 from auricle.errors import AudioError, AuricleError
 from auricle.features import Array, log_mel
 from auricle.segmentation import Detector, Plan, best_detector, plan_windows
@@ -48,6 +49,7 @@ _BATCH_WINDOWS_BESIDE = 2
 _WINDOWS_AHEAD = 16
 _SECONDS_AHEAD = 160.0
 _SPREAD = 0.04  # seconds over which hearings begin: a network's stride
+_PAUSE = 0.5  # seconds: people go on to another sentence then, or a reader of one recording after another to the next
 _LARGEST_ALIGNMENT = 300_000_000  # frames times characters: 600 MB
 
 
@@ -71,12 +73,13 @@ def load(
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """A stretch of one of the recordings at hand: times in seconds, and its normalised features."""
+    """A stretch of one of the recordings at hand: times in seconds, its normalised features, and if it is all of it."""
 
     clip: int
     start: float
     end: float
     features: Array
+    is_whole: bool = False
 
 
 class Recognizer:
@@ -348,19 +351,36 @@ class Recognizer:
     def _windows(self, clip: int, blocks: Blocks, detector: Detector | None) -> Iterator[_Window]:
         for window in plan_windows(_long_enough(blocks), blocks.rate, detector):
             features = self._features(window.samples)
-            yield _Window(clip, window.start / blocks.rate, window.end / blocks.rate, features)
+            yield _Window(clip, window.start / blocks.rate, window.end / blocks.rate, features, window.is_whole)
 
     def _features(self, samples: Array) -> Array:
         return self.bundle.normalization(log_mel(samples, self.bundle.features))
 
     def _segment(self, window: _Window, log_probs: Array, hot_words: Phrases, network: AcousticModel) -> Segment:
+        words: list[Word] = []
+        frame, hop = self.bundle.frame_seconds, self.bundle.features.hop_seconds
+        for begin, end in self._parts(window, log_probs):
+            features = window.features[round(begin * frame / hop) : round(end * frame / hop)]
+            until = window.end if end == len(log_probs) else window.start + end * frame
+            heard = log_probs[begin:end]
+            best = self._read(heard, features, hot_words, network)
+            words += self._words(best, heard, window.start + begin * frame, until)
+        return Segment(window.start, window.end, tuple(words))
+
+    def _parts(self, window: _Window, log_probs: Array) -> list[tuple[int, int]]:
+        """Return the frames that are read together: of a recording that was cut into windows, those between pauses."""
+        alphabet = self.bundle.alphabet
+        if window.is_whole or not isinstance(self._decoder, SpokenDecoder):
+            return [(0, len(log_probs))]
+        silent = [BLANK, *(alphabet.encode(" ") if " " in alphabet.characters else ())]
+        return parts_between_pauses(log_probs, alphabet.tokens, silent, round(_PAUSE / self.bundle.frame_seconds))
+
+    def _read(self, log_probs: Array, features: Array, hot_words: Phrases, network: AcousticModel) -> Hypothesis:
         decoder = self._decoder
         if isinstance(decoder, SpokenDecoder) and decoder.options.hearings > 1:
-            again = partial(self._heard_again, network, window.features, decoder.options.hearings)
-            best = decoder.decode(log_probs, hot_words=hot_words, again=again)[0]
-        else:
-            best = decoder.decode(log_probs, hot_words=hot_words)[0]
-        return Segment(window.start, window.end, self._words(best, log_probs, window.start, window.end))
+            again = partial(self._heard_again, network, features, decoder.options.hearings)
+            return decoder.decode(log_probs, hot_words=hot_words, again=again)[0]
+        return decoder.decode(log_probs, hot_words=hot_words)[0]
 
     def _words(self, hypothesis: Hypothesis, log_probs: Array, start: float, end: float) -> tuple[Word, ...]:
         return words_of(

@@ -29,12 +29,14 @@ _SILENCE_POWER = 1e-7  # 70 dB below full scale: below it, no pause is quieter t
 class Window:
     """A stretch of a recording that is to be recognised: its samples, and the place of the first of them.
 
-    `goes_on` where it was cut because it was long enough, and not because nobody spoke.
+    `goes_on` where it was cut because it was long enough, and not because nobody spoke; `is_whole` where it is all of
+    the recording.
     """
 
     start: int
     samples: Array
     goes_on: bool = False
+    is_whole: bool = False
 
     @property
     def end(self) -> int:
@@ -106,7 +108,7 @@ class Plan:
     def end(self) -> Iterator[Window]:
         """Yield what is left when the recording ends."""
         if self._heard <= self._longest and not self._origin:
-            yield Window(0, self._held)
+            yield Window(0, self._held, is_whole=True)
             return
         self._judge(np.zeros(0, np.float32), last=True)
         yield from self._windows(ended=True)
