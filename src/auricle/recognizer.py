@@ -49,7 +49,7 @@ _BATCH_WINDOWS_BESIDE = 2
 _WINDOWS_AHEAD = 16
 _SECONDS_AHEAD = 160.0
 _SPREAD = 0.04  # seconds over which hearings begin: a network's stride
-_PAUSE = 0.5  # seconds: people go on to another sentence then, or a reader of one recording after another to the next
+_PAUSE, _LONG_PAUSE = 0.3, 1.0  # seconds; after a long one, what follows is not told by what was said before
 _LARGEST_ALIGNMENT = 300_000_000  # frames times characters: 600 MB
 
 
@@ -359,28 +359,38 @@ class Recognizer:
     def _segment(self, window: _Window, log_probs: Array, hot_words: Phrases, network: AcousticModel) -> Segment:
         words: list[Word] = []
         frame, hop = self.bundle.frame_seconds, self.bundle.features.hop_seconds
-        for begin, end in self._parts(window, log_probs):
+        said = ""
+        for begin, end, goes_on in self._parts(window, log_probs):
             features = window.features[round(begin * frame / hop) : round(end * frame / hop)]
             until = window.end if end == len(log_probs) else window.start + end * frame
             heard = log_probs[begin:end]
-            best = self._read(heard, features, hot_words, network)
+            best = self._read(heard, features, hot_words, network, said if goes_on else "")
+            said = f"{said} {best.text}" if goes_on else best.text
             words += self._words(best, heard, window.start + begin * frame, until)
         return Segment(window.start, window.end, tuple(words))
 
-    def _parts(self, window: _Window, log_probs: Array) -> list[tuple[int, int]]:
-        """Return the frames that are read together: of a recording that was cut into windows, those between pauses."""
-        alphabet = self.bundle.alphabet
-        if window.is_whole or not isinstance(self._decoder, SpokenDecoder):
-            return [(0, len(log_probs))]
-        silent = [BLANK, *(alphabet.encode(" ") if " " in alphabet.characters else ())]
-        return parts_between_pauses(log_probs, alphabet.tokens, silent, round(_PAUSE / self.bundle.frame_seconds))
+    def _parts(self, window: _Window, log_probs: Array) -> list[tuple[int, int, bool]]:
+        """Return the frames that are read together, and whether with what was said in those before.
 
-    def _read(self, log_probs: Array, features: Array, hot_words: Phrases, network: AcousticModel) -> Hypothesis:
+        Of a recording that was cut into windows, they are those between pauses.
+        """
+        alphabet, frame = self.bundle.alphabet, self.bundle.frame_seconds
+        if window.is_whole or not isinstance(self._decoder, SpokenDecoder):
+            return [(0, len(log_probs), False)]
+        silent = [BLANK, *(alphabet.encode(" ") if " " in alphabet.characters else ())]
+        return parts_between_pauses(
+            log_probs, alphabet.tokens, silent, round(_PAUSE / frame), round(_LONG_PAUSE / frame)
+        )
+
+    def _read(
+        self, log_probs: Array, features: Array, hot_words: Phrases, network: AcousticModel, before: str
+    ) -> Hypothesis:
         decoder = self._decoder
-        if isinstance(decoder, SpokenDecoder) and decoder.options.hearings > 1:
-            again = partial(self._heard_again, network, features, decoder.options.hearings)
-            return decoder.decode(log_probs, hot_words=hot_words, again=again)[0]
-        return decoder.decode(log_probs, hot_words=hot_words)[0]
+        if not isinstance(decoder, SpokenDecoder):
+            return decoder.decode(log_probs, hot_words=hot_words)[0]
+        hearings = decoder.options.hearings
+        again = partial(self._heard_again, network, features, hearings) if hearings > 1 else None
+        return decoder.decode(log_probs, hot_words=hot_words, again=again, before=before)[0]
 
     def _words(self, hypothesis: Hypothesis, log_probs: Array, start: float, end: float) -> tuple[Word, ...]:
         return words_of(

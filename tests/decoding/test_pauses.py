@@ -13,7 +13,7 @@ SILENT = [BLANK, *ENGLISH.encode(" ")]
 
 
 def parts(log_probs: Array, least: int = 6) -> list[tuple[int, int]]:
-    return parts_between_pauses(log_probs, ENGLISH.tokens, SILENT, least)
+    return [(begin, end) for begin, end, _ in parts_between_pauses(log_probs, ENGLISH.tokens, SILENT, least, 12)]
 
 
 def pause(frames: int, letters: str = "", phones: str = "") -> Array:
@@ -41,6 +41,12 @@ def test_a_space_and_the_end_of_a_word_belong_to_a_pause_and_a_letter_or_a_phone
     assert len(parts(ends)) == 2
     assert len(parts(np.concatenate((GO, silence, heard("o", ""), silence, TO)))) == 1
     assert len(parts(np.concatenate((GO, silence, heard("", "OW"), silence, TO)))) == 1
+
+
+def test_after_a_long_pause_nothing_goes_on() -> None:
+    heard_one_after_another = np.concatenate((GO, pause(10), TO, pause(11), GO, pause(6), TO))
+    found = parts_between_pauses(heard_one_after_another, ENGLISH.tokens, SILENT, 6, 12)
+    assert [goes_on for _, _, goes_on in found] == [False, True, False, True]
 
 
 @given(st.lists(st.sampled_from((GO, TO, pause(2), pause(5), pause(11))), min_size=1, max_size=12), st.integers(1, 9))

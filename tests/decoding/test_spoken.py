@@ -166,6 +166,15 @@ def test_other_hearings_have_their_part_of_the_networks_weight() -> None:
         assert after[text] - before[text] == pytest.approx(0.5 * ((likely[1] + likely[2]) / 2 - likely[0]), abs=1e-5)
 
 
+def test_a_text_goes_on_from_what_was_before_it() -> None:
+    log_probs = heard("", "T UW")
+    assert texts(decoder().decode(log_probs)) == ["to"]
+    assert texts(decoder().decode(log_probs, before="go one")) == ["two"]
+    assert texts(decoder().decode(log_probs, before="one two")) == ["too"]
+    assert texts(decoder().decode(log_probs, before="one unheard")) == ["two"]
+    assert texts(decoder().decode(log_probs, before="unheard")) == ["to"]
+
+
 def test_a_text_that_letters_rule_out_stays_where_there_is_no_other() -> None:
     log_probs = heard("", "T EH N", sure=0.999)
     log_probs[:, 1 : ENGLISH.tokens] = -np.inf

@@ -12,7 +12,7 @@ All beams take a step at once, as rows of arrays; a text is one beam, however ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -101,15 +101,24 @@ class Found:
 
 
 def search(
-    log_probs: Array, space: int, fusion: Fusion | None, options: BeamOptions, hot: HotWords | None = None
+    log_probs: Array,
+    space: int,
+    fusion: Fusion | None,
+    options: BeamOptions,
+    hot: HotWords | None = None,
+    *,
+    before: Sequence[int] = (),
 ) -> list[Found]:
-    """Return up to `nbest` texts for log_probs [frames, tokens], best first; `space` is the token that ends words."""
+    """Return up to `nbest` texts for log_probs [frames, tokens], best first; `space` is the token that ends words.
+
+    The language model has read the words `before` them, as its ids.
+    """
     weighed = np.asarray(log_probs, np.float64)
     if options.acoustic != 1.0:
         weighed = weighed * options.acoustic
     if options.offsets:
         weighed = weighed + np.array(options.offsets)
-    running = _Search(fusion, hot, options)
+    running = _Search(fusion, hot, options, before)
     for row in weighed:
         running.step(row, space)
     return running.finish(space, options.nbest)
@@ -166,14 +175,16 @@ def _places(mask: npt.NDArray[np.bool_]) -> tuple[Places, Places]:
 class _Search:
     """One utterance's search."""
 
-    def __init__(self, fusion: Fusion | None, hot: HotWords | None, options: BeamOptions) -> None:
+    def __init__(
+        self, fusion: Fusion | None, hot: HotWords | None, options: BeamOptions, before: Sequence[int]
+    ) -> None:
         self._fusion, self._hot, self._options = fusion, hot, options
         self._token_threshold = options.acoustic * options.token_threshold
         self._pairs = np.array(options.pairs, np.float64) if options.pairs else None
         self._finder = Finder(options.beam)
         # The most that one more letter can add to `extra`.
         self._most = (fusion.most if fusion else 0.0) + (float(hot.reward.max()) if hot else 0.0)
-        state = fusion.model.start() if fusion else np.zeros(0, np.int32)
+        state = fusion.model.state_after(before) if fusion else np.zeros(0, np.int32)
         self._beams = _Beams(
             blank=np.zeros(1),
             token=np.full(1, -np.inf),

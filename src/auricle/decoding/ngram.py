@@ -106,6 +106,14 @@ class NgramModel:
         state[:1] = START
         return state
 
+    def state_after(self, words: Sequence[int]) -> States:
+        """Return the state after <s> and some words, as ids."""
+        states = self.start()[None]
+        for word in words[-self.order :]:
+            _, states = self.score(states, np.array([word]))
+        state: States = states[0]
+        return state
+
     def score(self, states: States, words: NDArray[Any]) -> tuple[Floats, States]:
         """Return the log-probability of words [n], each after its state [n, order - 1], and the states after them.
 

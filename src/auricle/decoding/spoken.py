@@ -32,6 +32,7 @@ from auricle.features import Array
 _EVIDENCE = 0.5  # nats a letter by which a text is likelier than silence: tones have 0.3, the worst readings 0.5 to 2
 _DOUBT = 1.5  # nats between the best texts above which hearing again changes nothing for the better
 _TEXTS_AGAIN = 25  # that what is heard again is asked about
+_WORDS_BEFORE = 20  # of a text that goes on
 _TEXTS = 100  # that the letters are asked about: the best of them are a third better than the first
 
 
@@ -114,15 +115,20 @@ class SpokenDecoder:
         return self._make_letters()
 
     def decode(
-        self, log_probs: Array, *, hot_words: Phrases = (), again: Callable[[], Array] | None = None
+        self,
+        log_probs: Array,
+        *,
+        hot_words: Phrases = (),
+        again: Callable[[], Array] | None = None,
+        before: str = "",
     ) -> list[Hypothesis]:
         """Return up to `nbest` hypotheses for log_probs [frames, letters and phones], best first.
 
         Hot words take the place of what was found where their letters are likelier, with what each of them adds
         (`Phrases`). Where phones make no whole word, the letters' decoder reads. Where the best texts are near each
         other, what further hearings make of them decides with: their log-probabilities, one's beside the other's, are
-        what `again` returns, or come after those of the first. Raises AuricleError for NaN, for plus infinity, and for
-        hot words outside the alphabet.
+        what `again` returns, or come after those of the first. `before` is the text that this one goes on from. Raises
+        AuricleError for NaN, for plus infinity, and for hot words outside the alphabet.
         """
         expected = self._expected(hot_words) if hot_words else None
         if not (log_probs < np.inf).all():
@@ -132,9 +138,11 @@ class SpokenDecoder:
         options = self.options
         asked = options.letters or (self._recurrent and options.recurrent) or (options.again and (others or again))
         wide = replace(self.options, nbest=max(self.options.nbest, _TEXTS if asked else 1))
-        found = self._texts(search(phones, WORD_END, self._fusion, wide))
+        ids = self._model.ids
+        known = [ids[word] for word in before.split()[-_WORDS_BEFORE:] if word in ids]
+        found = self._texts(search(phones, WORD_END, self._fusion, wide, before=known))
         hear = (lambda: others or self._hearings(again())) if again else (lambda: others)
-        hypotheses = self._judged(first, found, hear)
+        hypotheses = self._judged(first, found, known, hear)
         if not hypotheses:
             return self._letters.decode(log_probs, hot_words=hot_words)
         if expected:
@@ -169,14 +177,18 @@ class SpokenDecoder:
         return texts
 
     def _judged(
-        self, first: _Hearing, texts: dict[str, Found], hear: Callable[[], Sequence[_Hearing]]
+        self,
+        first: _Hearing,
+        texts: dict[str, Found],
+        before: Sequence[int],
+        hear: Callable[[], Sequence[_Hearing]],
     ) -> list[Hypothesis]:
         letters = first.letters
         tokens = {text: tuple(self._alphabet.encode(text)) for text in texts}
         scores = np.array([one.score for one in texts.values()])
         if self._recurrent and self.options.recurrent:
             # So much of the one language model is taken away as is given to the other.
-            words = [one.words for one in texts.values()]
+            words = [(*before, *one.words) for one in texts.values()]
             more = self._recurrent.log_probs(words) - self._model.score_texts(words)
             scores = scores + self.options.alpha * self.options.recurrent * more
         if self.options.letters:
