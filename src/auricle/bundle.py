@@ -37,7 +37,6 @@ SPELLER = "speller.onnx"  # letters from phones, for who reads without a languag
 RECURRENT = "recurrent.npz"  # a second language model of the same words, for the texts that are found
 _DESCRIPTION = "bundle.json"
 _AT_EACH_START = {ACOUSTIC, LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT}
-_WORTH_AT_START = 0.72  # deflated, a network's weights take nine tenths of their room, and forty times as long to read
 _LARGEST = 4 << 30  # bytes, unpacked
 _EMBEDDED = resources.files("auricle") / "models"
 
@@ -170,7 +169,7 @@ def _write_zip(contents: Mapping[str, bytes], path: Path) -> None:
     try:
         with zipfile.ZipFile(partial, "w") as target:
             for name, content in contents.items():
-                archive.add(target, name, content, worth=_WORTH_AT_START if name in _AT_EACH_START else 1.0)
+                archive.add(target, name, content, worth=archive.WORTH if name in _AT_EACH_START else 1.0)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -138,8 +138,9 @@ class SpokenDecoder:
         options = self.options
         asked = options.letters or (self._recurrent and options.recurrent) or (options.again and (others or again))
         wide = replace(self.options, nbest=max(self.options.nbest, _TEXTS if asked else 1))
-        ids = self._model.ids
-        known = [ids[word] for word in before.split()[-_WORDS_BEFORE:] if word in ids]
+        # Without words before, no table of all words has to be made.
+        known = [self._model.ids.get(word, -1) for word in before.split()[-_WORDS_BEFORE:]]
+        known = [word for word in known if word >= 0]
         found = self._texts(search(phones, WORD_END, self._fusion, wide, before=known))
         hear = (lambda: others or self._hearings(again())) if again else (lambda: others)
         hypotheses = self._judged(first, found, known, hear)
