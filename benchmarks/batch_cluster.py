@@ -120,8 +120,10 @@ def speed(clips: Sequence[Utterance], folder: Path, engine: str) -> bool:
             rates[count] = rate_of(busy, *all_at_work(busy, count))
             total = rate_of(busy, min(one.begun for one in busy), max(one.ended for one in busy))
             print(f"| {count} | {rates[count]:.1f} | {total:.1f} | {whole:.1f} |", flush=True)
+        spilled = engines.spilled()
     gain = rates[2] / rates[1]
     print(f"\n{len(clips):,} clips by {engine}: two are {gain:.2f} times as fast as one ({LEAST_SPEED_UP} is asked).")
+    print(f"Written to disk on the way: {spilled or 'nothing'}.")
     return gain >= LEAST_SPEED_UP
 
 
@@ -190,6 +192,10 @@ class Engines:
             for heard in found:
                 if heard.segments:
                     yield Spell(heard.busy, is_long(heard, names))
+
+    def spilled(self) -> str:
+        """What the cluster has written to disk for want of memory."""
+        return self._cluster.spilled() if self._cluster else ""
 
     def close(self) -> None:
         """End the cluster."""

@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+QUIET = {"RAY_enable_metrics_collection": "0", "RAY_task_events_report_interval_ms": "0"}
+"""Nothing is counted for a dashboard that is not there: a fiftieth of a core, and all nodes here have two together."""
 RAY = Path(sys.executable).with_name("ray")
 READER, WORKER = "RayReader", "RayWorker"
-_OBJECT_STORE_BYTES = 100_000_000
+_OBJECT_STORE_BYTES = 250_000_000
 _START_SECONDS = 180.0  # Ray's own processes are many, and the machine may be at something else
 _STOP_SECONDS = 30.0
 
@@ -28,6 +30,7 @@ class Node:
     def __init__(self, folder: Path, environment: dict[str, str], *arguments: object) -> None:
         # The folder's path is short: sockets lie in it, whose names have at most 107 bytes.
         options = ["--object-store-memory", _OBJECT_STORE_BYTES, "--temp-dir", folder, "--disable-usage-stats"]
+        options += ["--include-log-monitor", "false"]  # nobody reads what it sends
         # Ports that the system chooses: two nodes of one machine would want the same ones.
         options += ["--min-worker-port", 0, "--max-worker-port", 0, "--block"]
         self._log = folder / "start.log"
@@ -97,7 +100,7 @@ class Cluster:
         # Whoever has ever started Ray has a token in his home, and then nodes, driver and actors disagree on using it.
         self.environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
         # Ray's own choice is 15: on a machine that has anything else to do, its workers would get nothing at all.
-        self.environment |= {"RAY_worker_niceness": "0"}
+        self.environment |= {"RAY_worker_niceness": "0", **QUIET}
         self.nodes: list[Node] = []
         port = _free_port()
         self.address = f"127.0.0.1:{port}"
@@ -121,6 +124,12 @@ class Cluster:
         """Kill a worker node."""
         self.nodes.remove(node)
         node.kill()
+
+    def spilled(self) -> str:
+        """What Ray says of objects that were written to disk for want of memory: nothing when there were none."""
+        command = [RAY, "memory", "--stats-only", "--address", self.address]
+        said = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True).stdout
+        return "".join(line.strip() for line in said.splitlines() if line.startswith(("Spilled", "Restored")))
 
     def close(self) -> None:
         """End every node."""

@@ -14,6 +14,7 @@ from restorers import SMALL, small_network
 from auricle.errors import RecipeError, TrainingError
 from auricle.language.printed import Printed, take_apart
 from auricle.restoration import NeuralRestorer, RestorerModel, to_text
+from auricle.training.restoration import export
 from auricle.training.restoration.augment import Vocabulary
 from auricle.training.restoration.corpus import TaggedText, tag
 from auricle.training.restoration.export import check_parity, to_model
@@ -114,6 +115,39 @@ def test_weights_are_stored_in_half_precision(
 ) -> None:
     assert len(model.graph) < 2.2 * learnt[0].parameter_count
     assert check_parity(learnt[0], model) < 1e-4
+
+
+@pytest.fixture(scope="module")
+def whole(learnt: tuple[RestorerNetwork, list[Progress]], text: TaggedText) -> RestorerModel:
+    words = [text.words[number] for number in text.ids.tolist()]
+    recipe = replace(RECIPE, int8=True)
+    return to_model(learnt[0], recipe, name="alice", version="0", created="2026-11-29", stored={}, words=words)
+
+
+def test_whole_numbers_say_the_same_in_less_room(
+    whole: RestorerModel, model: RestorerModel, paragraphs: list[Printed]
+) -> None:
+    assert len(whole.graph) < 0.75 * len(model.graph)
+    for name in (".", ","):
+        exact, rounded = (evaluate(paragraphs, NeuralRestorer(one), running=True).marks[name] for one in (model, whole))
+        assert rounded.value == pytest.approx(exact.value, abs=0.02)
+
+
+@pytest.mark.parametrize("window", [1, 7, 64])
+def test_whole_numbers_are_the_same_whatever_the_windows(whole: RestorerModel, text: TaggedText, window: int) -> None:
+    words = [text.words[number] for number in text.ids.tolist()]
+    assert NeuralRestorer(whole, window=window).restore(words) == NeuralRestorer(whole).restore(words)
+
+
+def test_whole_numbers_that_say_something_else_are_refused(
+    learnt: tuple[RestorerNetwork, list[Progress]], text: TaggedText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_COVERED", 0.01)  # nearly all inputs are cut off
+    words = [text.words[number] for number in text.ids.tolist()]
+    with pytest.raises(TrainingError, match="whole numbers change"):
+        to_model(
+            learnt[0], replace(RECIPE, int8=True), name="a", version="0", created="2026", stored={}, words=words
+        )
 
 
 def test_biases_are_chosen_for_the_marks_of_a_text(model: RestorerModel, paragraphs: list[Printed]) -> None:

@@ -21,6 +21,9 @@ from auricle.errors import AuricleError
 
 _BLOCK_TASKS = 16
 _BLOCK_BYTES = 12 << 20  # about a unit: one long recording is spread while it is still being cut
+# Read ahead for each worker: what it is at, what waits for it, and as much again on the way. Ray's own bound is a part
+# of the store of all nodes, which readers of a few would fill theirs with, and then write to disk and read again.
+_BLOCKS_AHEAD = 4
 # One worker for each core, and half of it asked for: when a node is lost, its actors find room beside the others.
 # What they were at would otherwise wait until others have nothing left to do, or for another node.
 _WORKER_CPUS, _READER_CPUS = 0.4, 0.2
@@ -94,11 +97,13 @@ class RayWorker:
 
 def _dataset(refs: list[Any], rate: int | None, working: dict[str, Any], count: int) -> Any:
     """Return the pipeline: readers where there is a rate, and `count` workers that are made with these arguments."""
-    from ray.data import ActorPoolStrategy, DataContext, from_arrow_refs
+    from ray.data import ActorPoolStrategy, DataContext, ExecutionResources, from_arrow_refs
 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = _BLOCK_BYTES
+    ahead = ExecutionResources.for_limits(object_store_memory=count * _BLOCKS_AHEAD * _BLOCK_BYTES)
+    context.execution_options.resource_limits = ahead
     dataset = from_arrow_refs(refs)
     if rate:
         dataset = dataset.flat_map(

@@ -41,6 +41,7 @@ Restorer: TypeAlias = Annotated[
     Path | None, typer.Option("--restorer", metavar="FILE", help="A restorer; default: the embedded English one.")
 ]
 _VERSION = "1"
+_MEASURED_WORDS = 20_000  # of the training text, on which it is measured how large the network's values become
 
 
 @restore_app.command()
@@ -119,6 +120,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         stored=stored,
         card=card,
         kinds=kinds,
+        words=[text.words[number] for number in text.ids[:_MEASURED_WORDS].tolist()],
     )
     if dev:
         biases = tune_biases(NeuralRestorer(model), dev)

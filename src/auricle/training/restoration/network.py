@@ -34,7 +34,7 @@ class RestorerNetwork(nn.Module):
     def forward(self, rows: Tensor, mask: Tensor) -> Tensor:
         """Return logits: those of the marks, then those of the cases."""
         x = self.table(rows).sum(2) * mask
-        x = nn.functional.gelu(self.first(x)) * mask
+        x = nn.functional.silu(self.first(x)) * mask
         for block in self.blocks:
             x = block(x, mask)
         logits: Tensor = self.output(self.norm(x))
@@ -64,7 +64,7 @@ class Neighbours(nn.Module):
 
 
 class Block(nn.Module):
-    """LayerNorm, a look at the words `step` before and after, GELU, and the input added."""
+    """LayerNorm, a look at the words `step` before and after, SiLU, and the input added."""
 
     def __init__(self, width: int, step: int, dropout: float) -> None:
         super().__init__()
@@ -74,6 +74,6 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Map [B, T, width] to the same shape."""
-        y = nn.functional.gelu(self.neighbours(self.norm(x) * mask))
+        y = nn.functional.silu(self.neighbours(self.norm(x) * mask))
         out: Tensor = (x + self.dropout(y)) * mask
         return out
