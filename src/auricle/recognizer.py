@@ -28,7 +28,7 @@ from auricle.decoding import Decoder, Hypothesis, Phrases, SpokenDecoder, align
 from auricle.decoding.pauses import parts_between_pauses
 from auricle.errors import AudioError, AuricleError
 from auricle.features import Array, log_mel
-from auricle.segmentation import Detector, Plan, best_detector, plan_windows
+from auricle.segmentation import Detector, Plan, Window, best_detector, plan_windows
 from auricle.spelling import SpellingModel
 from auricle.transcript import AlignedText, Segment, Transcript, Word, aligned_text, words_of
 
@@ -181,6 +181,14 @@ class Recognizer:
             from auricle.restoration import restored_stream
 
             yield from restored_stream(groups, restorer, numbers=numbers)
+
+    def segments(self, windows: Iterable[Window], *, hot_words: Phrases = ()) -> Iterator[Segment]:
+        """Recognise windows of any recordings at the model's rate, and yield the segment of each in their order.
+
+        The windows are those of `plan_windows`, and the segments those that `transcribe` has of the recordings, plain.
+        """
+        prepared = (self._prepared(number, window) for number, window in enumerate(windows))
+        return (segment for _, segment in self._segments(prepared, hot_words))
 
     def readable(self, transcript: Transcript, *, numbers: bool = True) -> Transcript:
         """Return a transcript with what is `written` for each word: capitals, marks, and with `numbers` figures."""
@@ -350,8 +358,12 @@ class Recognizer:
 
     def _windows(self, clip: int, blocks: Blocks, detector: Detector | None) -> Iterator[_Window]:
         for window in plan_windows(_long_enough(blocks), blocks.rate, detector):
-            features = self._features(window.samples)
-            yield _Window(clip, window.start / blocks.rate, window.end / blocks.rate, features, window.is_whole)
+            yield self._prepared(clip, window)
+
+    def _prepared(self, clip: int, window: Window) -> _Window:
+        rate = self.bundle.features.sample_rate
+        features = self._features(window.samples)
+        return _Window(clip, window.start / rate, window.end / rate, features, window.is_whole)
 
     def _features(self, samples: Array) -> Array:
         return self.bundle.normalization(log_mel(samples, self.bundle.features))

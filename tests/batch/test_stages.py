@@ -113,12 +113,12 @@ def test_units_are_small_and_the_same_for_the_same_pieces() -> None:
 def test_a_real_child_that_is_killed_is_replaced(clips: Path) -> None:
     cell = Cell("read", rate=16_000)
     recording = Recording("clip", str(clips / "austen-0880.flac"))
-    (_, samples), info = cell.call(recording)
+    (_, samples, _), info = cell.call(recording)
     assert cell.pid
     os.kill(cell.pid, signal.SIGKILL)
     with suppress(CellDied):  # unless it was noticed before the call
         list(cell.call(recording))
-    (_, again), info_again = cell.call(recording)
+    (_, again, _), info_again = cell.call(recording)
     assert np.array_equal(samples, again)
     assert info == info_again
     cell.close()

@@ -15,8 +15,9 @@ from auricle.features import Array
 from auricle.recognizer import LEAST_SECONDS
 from auricle.segmentation import best_detector, plan_windows
 
-Answer: TypeAlias = tuple[int, Array] | SourceInfo | str
-"""A window: its first sample's place, and its samples; at the end what the recording was, or what is wrong with it."""
+Answer: TypeAlias = tuple[int, Array, bool] | SourceInfo | str
+"""A window: its first sample's place, its samples, and whether it is all of the recording; at the end what that was, or
+what is wrong with it."""
 
 _IN_ORDER: dict[str, Any] = {"cache_type": "readahead", "block_size": 5 << 20}
 """How a remote file is opened that is read once, from its beginning to its end, and copied meanwhile."""
@@ -43,7 +44,7 @@ class Windows:
                 for window in plan_windows(
                     _checked(iter(blocks), self._rate, recording.id), self._rate, self._detector
                 ):
-                    yield window.start, window.samples
+                    yield window.start, window.samples, window.is_whole
                 yield blocks.source
         except AudioError as error:
             yield str(error)

@@ -51,13 +51,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """Window `index` of recording `number`, called `name`: the place of its first sample, and its samples."""
+    """Window `index` of recording `number`, called `name`: see `segmentation.Window`."""
 
     number: int
     name: str
     index: int
     start: int
     samples: Array
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
