@@ -127,7 +127,7 @@ class Cluster:
 
     def spilled(self) -> str:
         """What Ray says of objects that were written to disk for want of memory: nothing when there were none."""
-        command = [RAY, "memory", "--stats-only", "--address", self.address]
+        command = [str(RAY), "memory", "--stats-only", "--address", self.address]
         said = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True).stdout
         return "".join(line.strip() for line in said.splitlines() if line.startswith(("Spilled", "Restored")))
 

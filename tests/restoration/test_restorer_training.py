@@ -145,9 +145,7 @@ def test_whole_numbers_that_say_something_else_are_refused(
     monkeypatch.setattr(export, "_COVERED", 0.01)  # nearly all inputs are cut off
     words = [text.words[number] for number in text.ids.tolist()]
     with pytest.raises(TrainingError, match="whole numbers change"):
-        to_model(
-            learnt[0], replace(RECIPE, int8=True), name="a", version="0", created="2026", stored={}, words=words
-        )
+        to_model(learnt[0], replace(RECIPE, int8=True), name="a", version="0", created="2026", stored={}, words=words)
 
 
 def test_biases_are_chosen_for_the_marks_of_a_text(model: RestorerModel, paragraphs: list[Printed]) -> None:
