@@ -20,7 +20,8 @@ from auricle.audio import Blocks, SourceInfo, Waveform
 from auricle.audio.track import Pieces, Track
 from auricle.errors import AudioError, BundleError
 from auricle.features import Array
-from auricle.recognizer import Recognizer, Source, _batches, _Window, load
+from auricle.grouping import Prepared, batches_of
+from auricle.recognizer import Recognizer, Source, load
 from auricle.transcript import Segment, Transcript, Word
 
 CLIPS = sorted((Path(__file__).parent / "clips").glob("*.flac"))
@@ -277,8 +278,8 @@ def test_a_hundredth_of_a_second_is_refused(recognizer: Recognizer, tmp_path: Pa
 
 def test_batches_hold_every_window_and_not_much_more_than_a_minute() -> None:
     frames = np.random.default_rng(0).integers(10, 2500, 300)
-    windows = [_Window(i, 0.0, 1.0, np.zeros((n, 1), np.float32)) for i, n in enumerate(frames)]
-    batches = list(_batches(windows, 0.01, 4))
+    windows = [Prepared(i, 0.0, 1.0, np.zeros((n, 1), np.float32)) for i, n in enumerate(frames)]
+    batches = list(batches_of(windows, 0.01, 4))
     assert sorted(window.clip for batch in batches for window in batch) == list(range(300))
     padded = [len(batch) * max(len(window.features) for window in batch) * 0.01 for batch in batches]
     assert max(padded) <= 60

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
@@ -28,6 +28,7 @@ from auricle.decoding import Decoder, Hypothesis, Phrases, SpokenDecoder, align
 from auricle.decoding.pauses import parts_between_pauses
 from auricle.errors import AudioError, AuricleError
 from auricle.features import Array, log_mel
+from auricle.grouping import Prepared, ahead, batches_of
 from auricle.segmentation import Detector, Plan, Window, best_detector, plan_windows
 from auricle.spelling import SpellingModel
 from auricle.transcript import AlignedText, Segment, Transcript, Word, aligned_text, words_of
@@ -39,15 +40,11 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any]
 
 LEAST_SECONDS = 0.1
 """No word is shorter than this; less is a mistake (a wrong unit, an empty track) that should not pass as silence."""
-_BATCH_SECONDS = 60.0
 # More at once cost the network no less each.
 _BATCH_WINDOWS = 4
 # Two cost it a tenth more each than four, but where the search waits for the first and the network for the last of
 # them, that is soon made good.
 _BATCH_WINDOWS_BESIDE = 2
-# How far recognition looks ahead for windows of like length. Nothing later is read before these are done.
-_WINDOWS_AHEAD = 16
-_SECONDS_AHEAD = 160.0
 _SPREAD = 0.04  # seconds over which hearings begin: a network's stride
 _PAUSE, _LONG_PAUSE = 0.3, 1.0  # seconds; after a long one, what follows is not told by what was said before
 _LARGEST_ALIGNMENT = 300_000_000  # frames times characters: 600 MB
@@ -69,17 +66,6 @@ def load(
     bundle = find_bundle(model, hold=False)
     decoder = decoder_of(bundle, language_model=language_model, beam=beam)
     return Recognizer(bundle, threads=threads, decoder=decoder, language_model=language_model)
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """A stretch of one of the recordings at hand: times in seconds, its normalised features, and if it is all of it."""
-
-    clip: int
-    start: float
-    end: float
-    features: Array
-    is_whole: bool = False
 
 
 class Recognizer:
@@ -294,15 +280,15 @@ class Recognizer:
     def _transcript(self, blocks: Blocks, segments: Iterable[Segment]) -> Transcript:
         return Transcript(segments=tuple(segments), source=blocks.source, model=self.bundle.name)
 
-    def _segments(self, windows: Iterable[_Window], hot_words: Phrases) -> Iterator[tuple[int, Segment]]:
+    def _segments(self, windows: Iterable[Prepared], hot_words: Phrases) -> Iterator[tuple[int, Segment]]:
         """Recognise windows and yield each one's clip and segment in their order."""
         return chain.from_iterable(self._groups(windows, hot_words))
 
-    def _groups(self, windows: Iterable[_Window], hot_words: Phrases) -> Iterator[list[tuple[int, Segment]]]:
+    def _groups(self, windows: Iterable[Prepared], hot_words: Phrases) -> Iterator[list[tuple[int, Segment]]]:
         """Recognise windows, some at a time, and yield the clips and segments of these in their order."""
-        for ahead in _ahead(windows):
+        for some in ahead(windows):
             most = _BATCH_WINDOWS if self._cores == 1 else _BATCH_WINDOWS_BESIDE
-            batches = list(_batches(ahead, self.bundle.features.hop_seconds, most))
+            batches = list(batches_of(some, self.bundle.features.hop_seconds, most))
             beside = len(batches) > 1 and self._cores > 1
             network = self._acoustic_beside() if beside else self._acoustic
             heard = self._heard(batches, network, beside=beside)
@@ -310,8 +296,8 @@ class Recognizer:
             yield sorted(done, key=lambda pair: (pair[0], pair[1].start))
 
     def _heard(
-        self, batches: Sequence[Sequence[_Window]], network: AcousticModel, *, beside: bool
-    ) -> Iterator[tuple[_Window, Array]]:
+        self, batches: Sequence[Sequence[Prepared]], network: AcousticModel, *, beside: bool
+    ) -> Iterator[tuple[Prepared, Array]]:
         """Yield windows and their log-probabilities; `beside` the search, the network is a batch ahead."""
         features = [[window.features for window in batch] for batch in batches]
         if not beside:
@@ -350,25 +336,25 @@ class Recognizer:
         bundle = self.bundle
         return AcousticModel(self._graph, mel=bundle.features.mel, tokens=bundle.tokens, threads=threads)
 
-    def _all_windows(self, recordings: Iterable[Blocks], opened: deque[Blocks]) -> Iterator[_Window]:
+    def _all_windows(self, recordings: Iterable[Blocks], opened: deque[Blocks]) -> Iterator[Prepared]:
         for clip, blocks in enumerate(recordings):
             opened.append(blocks)
             with blocks:
                 yield from self._windows(clip, blocks, self._detector)
 
-    def _windows(self, clip: int, blocks: Blocks, detector: Detector | None) -> Iterator[_Window]:
+    def _windows(self, clip: int, blocks: Blocks, detector: Detector | None) -> Iterator[Prepared]:
         for window in plan_windows(_long_enough(blocks), blocks.rate, detector):
             yield self._prepared(clip, window)
 
-    def _prepared(self, clip: int, window: Window) -> _Window:
+    def _prepared(self, clip: int, window: Window) -> Prepared:
         rate = self.bundle.features.sample_rate
         features = self._features(window.samples)
-        return _Window(clip, window.start / rate, window.end / rate, features, window.is_whole)
+        return Prepared(clip, window.start / rate, window.end / rate, features, window.is_whole)
 
     def _features(self, samples: Array) -> Array:
         return self.bundle.normalization(log_mel(samples, self.bundle.features))
 
-    def _segment(self, window: _Window, log_probs: Array, hot_words: Phrases, network: AcousticModel) -> Segment:
+    def _segment(self, window: Prepared, log_probs: Array, hot_words: Phrases, network: AcousticModel) -> Segment:
         words: list[Word] = []
         frame, hop = self.bundle.frame_seconds, self.bundle.features.hop_seconds
         said = ""
@@ -381,7 +367,7 @@ class Recognizer:
             words += self._words(best, heard, window.start + begin * frame, until)
         return Segment(window.start, window.end, tuple(words))
 
-    def _parts(self, window: _Window, log_probs: Array) -> list[tuple[int, int, bool]]:
+    def _parts(self, window: Prepared, log_probs: Array) -> list[tuple[int, int, bool]]:
         """Return the frames that are read together, and whether with what was said in those before.
 
         Of a recording that was cut into windows, they are those between pauses.
@@ -436,36 +422,3 @@ def _long_enough(blocks: Blocks) -> Iterator[Array]:
 def _check_length(seconds: float, name: str) -> None:
     if seconds < LEAST_SECONDS:
         raise AudioError(f"{name}: {seconds:.3f} s is too short to hold speech ({LEAST_SECONDS} s is the least).")
-
-
-def _ahead(windows: Iterable[_Window]) -> Iterator[list[_Window]]:
-    """Gather as many windows as are recognised before anything after them is read, or before it turns out damaged."""
-    gathered: list[_Window] = []
-    seconds = 0.0
-    damage: AudioError | None = None
-    try:
-        for window in windows:
-            gathered.append(window)
-            seconds += window.end - window.start
-            if len(gathered) >= _WINDOWS_AHEAD or seconds >= _SECONDS_AHEAD:
-                yield gathered
-                gathered, seconds = [], 0.0
-    except AudioError as error:
-        damage = error
-    if gathered:
-        yield gathered
-    if damage:
-        raise damage
-
-
-def _batches(windows: Iterable[_Window], hop_seconds: float, most: int) -> Iterator[list[_Window]]:
-    """Group windows of like length, at most so many, so that little of a batch is padding."""
-    batch: list[_Window] = []
-    for window in sorted(windows, key=lambda window: len(window.features)):
-        seconds = (len(batch) + 1) * len(window.features) * hop_seconds
-        if batch and (len(batch) == most or seconds > _BATCH_SECONDS):
-            yield batch
-            batch = []
-        batch.append(window)
-    if batch:
-        yield batch
