@@ -106,6 +106,17 @@ def test_sentences_begin_with_a_capital(restorer: NeuralRestorer) -> None:
     assert not all(word.text[0].isupper() for word in written)
 
 
+def test_a_text_does_not_end_with_a_dash(restorer: NeuralRestorer) -> None:
+    dash = MARKS.index("\u2014")
+    likeliest = [int(restorer.scores(WORDS[:end])[-1, : len(MARKS)].argmax()) for end in range(1, len(WORDS))]
+    ends = [end for end, mark in enumerate(likeliest, start=1) if mark == dash]
+    assert ends, "the network would like to"
+    for end in ends:
+        written = restorer.restore(WORDS[:end])
+        assert written[-1].mark in set(MARKS) - {"\u2014"}
+        assert NeuralRestorer(restorer.model, window=5).restore(WORDS[:end]) == written
+
+
 def test_memory_does_not_grow_with_the_text(restorer: NeuralRestorer) -> None:
     def peak(words: list[str]) -> int:
         gc.collect()

@@ -18,6 +18,7 @@ from auricle.restoration.types import CASES, MARKS, SENTENCE_ENDS, Pauses, Writt
 Scores: TypeAlias = NDArray[np.float32]
 
 _WINDOW = 512  # words that one run of the network decides; more are no quicker
+_DASH = MARKS.index("\u2014")
 _QUIET = 4  # ONNX Runtime's FATAL
 
 
@@ -60,7 +61,7 @@ class NeuralRestorer:
     def stream(self, words: Sequence[str], pauses: Pauses | None = None) -> Iterator[Written]:
         """Yield the written form of each word as its window is done; no more than a window is held.
 
-        A sentence's first word is capital, whatever the network thinks of it.
+        A sentence's first word is capital, and a dash never the last mark, whatever the network thinks of it.
         """
         if pauses is not None and len(pauses) != len(words):
             raise ValueError(f"{len(pauses)} pauses for {len(words)} words: give one after each word.")
@@ -68,7 +69,10 @@ class NeuralRestorer:
         for first in range(0, len(words), self._window):
             last = min(first + self._window, len(words))
             scores = self._window_scores(words, pauses, first, last)
-            marks = (scores[:, : len(MARKS)] + self._biases).argmax(axis=1).tolist()
+            of_marks = scores[:, : len(MARKS)] + self._biases
+            if last == len(words):
+                of_marks[-1, _DASH] = -np.inf  # books end so where somebody is interrupted, and recordings just end
+            marks = of_marks.argmax(axis=1).tolist()
             cases = scores[:, len(MARKS) :].argmax(axis=1).tolist()
             for word, mark, case in zip(words[first:last], marks, cases, strict=True):
                 chosen = CASES[1] if begins and case == 0 else CASES[case]
