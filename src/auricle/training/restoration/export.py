@@ -33,7 +33,7 @@ PARITY = 1e-4
 _OPSET, _IR, _FLOAT = 20, 10, TensorProto.FLOAT
 _SMALLEST = 1024  # values; biases and norms stay in float32, they weigh nothing
 _MOST_WEIGHT, _MOST_INPUT, _MIDDLE = 63, 127, 128  # of a weight, of an input on either side of its zero, and this zero
-_ROW_BITS = 127  # of the table, which is looked up and not multiplied
+_MOST_ROW = 127  # of the table, which is looked up and not multiplied
 _COVERED = 0.9999  # of the inputs that were measured; the few beyond are cut off
 MOST_LOST = 0.02
 """Largest part of words for which rounding to whole numbers may change the likeliest mark or case."""
@@ -95,7 +95,7 @@ class _Graph:
         if not self._steps:
             found = self.op("Cast", self.op("Gather", self.constant(weights.astype(np.float16)), rows), to=_FLOAT)
             return self.op("ReduceSum", found, last, keepdims=0)
-        whole, steps = _rounded(weights, _ROW_BITS)
+        whole, steps = _rounded(weights, _MOST_ROW)
         found = self.op("Cast", self.op("Gather", self.constant(whole), rows), to=_FLOAT)
         return self.op("Mul", self.op("ReduceSum", found, last, keepdims=0), self.constant(steps))
 
