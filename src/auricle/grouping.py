@@ -9,9 +9,9 @@ from auricle.errors import AudioError
 from auricle.features import Array
 
 _BATCH_SECONDS = 60.0
-# How far recognition looks ahead for windows of like length. Nothing later is read before these are done.
-_WINDOWS_AHEAD = 16
-_SECONDS_AHEAD = 160.0
+WINDOWS_AHEAD = 16
+SECONDS_AHEAD = 160.0
+"""How far recognition looks ahead for windows of like length. Nothing later is read before these are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def ahead(windows: Iterable[Prepared]) -> Iterator[list[Prepared]]:
         for window in windows:
             gathered.append(window)
             seconds += window.end - window.start
-            if len(gathered) >= _WINDOWS_AHEAD or seconds >= _SECONDS_AHEAD:
+            if len(gathered) >= WINDOWS_AHEAD or seconds >= SECONDS_AHEAD:
                 yield gathered
                 gathered, seconds = [], 0.0
     except AudioError as error:

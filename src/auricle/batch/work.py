@@ -8,13 +8,11 @@ from dataclasses import asdict, dataclass
 
 from auricle.audio import SourceInfo
 from auricle.features import Array
+from auricle.grouping import SECONDS_AHEAD, WINDOWS_AHEAD
 from auricle.transcript import Segment
 
 TASK_RECORDINGS = 16
 """How many recordings are read for one another's company: their windows are recognised in common batches."""
-UNIT_WINDOWS = 16
-UNIT_SECONDS = 160.0
-"""What a worker recognises at a time: as many windows as `Recognizer` looks ahead for ones of like length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,10 @@ class Heard:
 
 
 def units(items: Iterator[Piece | End], rate: int) -> Iterator[Unit]:
-    """Gather pieces, in their order, into units. The same items always make the same units."""
+    """Gather pieces, in their order, into units: no more in one than recognition looks ahead.
+
+    The same items always make the same units.
+    """
     pieces: list[Piece] = []
     ends: list[End] = []
     seconds = 0.0
@@ -108,7 +109,7 @@ def units(items: Iterator[Piece | End], rate: int) -> Iterator[Unit]:
             ends.append(item)
             continue
         length = len(item.samples) / rate
-        if pieces and (len(pieces) >= UNIT_WINDOWS or seconds + length > UNIT_SECONDS):
+        if pieces and (len(pieces) >= WINDOWS_AHEAD or seconds + length > SECONDS_AHEAD):
             yield Unit(tuple(pieces), tuple(ends))
             pieces, ends, seconds = [], [], 0.0
         pieces.append(item)
