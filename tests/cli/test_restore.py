@@ -53,6 +53,29 @@ def test_a_restorer_is_trained_measured_and_used(auricle: Run, restorer: Path, t
     assert both.out.splitlines()[2:] != measured.out.splitlines()[2:]
 
 
+def test_a_restorer_is_trained_further_and_grows(auricle: Run, restorer: Path, text: Path, tmp_path: Path) -> None:
+    recipe, output = tmp_path / "larger.toml", tmp_path / "larger.restorer"
+    recipe.write_text(RECIPE.replace("[1, 2]", "[1, 2, 4]").replace("40.0", "2.0") + 'optimizer = "muon"\n')
+    trained = auricle("restore", "train", text, "--recipe", recipe, "--output", output, "--init", restorer)
+    assert trained.code == 0, trained.err
+    old, new = read_restorer(restorer), read_restorer(output)
+    assert new.context == old.context + 4
+    assert new.card["began_from"] == {key: old.card[key] for key in ("data", "words_read")} | {"created": old.created}
+    by_chance = auricle("restore", "train", text, "--recipe", recipe, "--output", output)
+    assert _loss(trained.out) < 0.7 * _loss(by_chance.out)
+
+    recipe.write_text(RECIPE.replace("width = 16", "width = 24"))
+    refused = auricle("restore", "train", text, "--recipe", recipe, "--output", output, "--init", restorer)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err == (
+        "auricle: mine: first.linear.weight is of another network than the recipe's: take its own recipe.\n"
+    )
+
+
+def _loss(said: str) -> float:
+    return float(said.partition("loss ")[2].split()[0])
+
+
 def test_text_is_restored_line_by_line(shell: Run, restorer: Path) -> None:
     result = shell("restore", "text", "--restorer", restorer, given=b"i saw twenty five dollars\n\nI SAW MARY\n")
     assert result.code == 0, result.err

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from passage import ALICE
@@ -17,7 +19,8 @@ from auricle.restoration import NeuralRestorer, RestorerModel, to_text
 from auricle.training.restoration import export
 from auricle.training.restoration.augment import Vocabulary
 from auricle.training.restoration.corpus import TaggedText, tag
-from auricle.training.restoration.export import check_parity, to_model
+from auricle.training.restoration.export import changed, check_parity, to_model
+from auricle.training.restoration.initial import started_from
 from auricle.training.restoration.loop import draw_example, fit, make_batch
 from auricle.training.restoration.measure import Bigrams, FullStopAtTheEnd, evaluate, tune_biases
 from auricle.training.restoration.network import RestorerNetwork
@@ -27,6 +30,7 @@ from auricle.training.short_run import Progress
 RECIPE = replace(
     SMALL, rows=2048, embedding=24, width=48, window=48, epochs=150.0, peak_rate=5e-3, with_errors=0.0, known_pauses=0.2
 )
+NAMED: dict[str, Any] = {"name": "alice", "version": "1", "created": "2026-11-30", "stored": {}}
 SHIPPED = Path(__file__).parents[2] / "recipes" / "restorer.toml"
 
 
@@ -146,6 +150,70 @@ def test_whole_numbers_that_say_something_else_are_refused(
     words = [text.words[number] for number in text.ids.tolist()]
     with pytest.raises(TrainingError, match="whole numbers change"):
         to_model(learnt[0], replace(RECIPE, int8=True), name="a", version="0", created="2026", stored={}, words=words)
+
+
+def test_a_run_begins_from_a_restorer(
+    model: RestorerModel, whole: RestorerModel, text: TaggedText, learnt: tuple[RestorerNetwork, list[Progress]]
+) -> None:
+    words = [text.words[number] for number in text.ids.tolist()]
+    again = to_model(started_from(model, RECIPE), RECIPE, **NAMED)
+    assert NeuralRestorer(again).scores(words) == pytest.approx(NeuralRestorer(model).scores(words), abs=1e-4)
+    assert changed(model, to_model(started_from(whole, RECIPE), RECIPE, **NAMED), words) < 0.02
+    (first, *_) = losses_of(replace(RECIPE, epochs=3.0), text, started_from(model, RECIPE))
+    assert first < 0.5 * learnt[1][0].loss
+
+
+def losses_of(recipe: RestorerRecipe, text: TaggedText, network: RestorerNetwork) -> list[float]:
+    told: list[Progress] = []
+    fit(text, recipe, network=network, tell=told.append)
+    return [progress.loss for progress in told]
+
+
+def test_a_restorer_grows_without_a_trace_and_learns_on(model: RestorerModel, text: TaggedText) -> None:
+    words = [text.words[number] for number in text.ids.tolist()]
+    larger = replace(RECIPE, dilations=(*RECIPE.dilations, 4, 1), epochs=3.0)
+    network = started_from(model, larger)
+    assert network.parameter_count > started_from(model, RECIPE).parameter_count
+    grown = to_model(network, larger, **NAMED)
+    assert grown.context == model.context + 5
+    assert NeuralRestorer(grown).scores(words) == pytest.approx(NeuralRestorer(model).scores(words), abs=1e-4)
+    trained, _ = fit(text, larger, network=network)
+    assert all(weight.abs().max() > 0 for weight in trained.convolutions)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"width": 40}, "alice: first.linear.weight is of another network than the recipe's: take its own recipe."),
+        ({"dilations": (1,)}, r"alice: blocks.1.norm.weight is of another network"),
+        ({"kinds": True}, "alice: has no kinds of words: say so in the recipe."),
+    ],
+)
+def test_a_restorer_of_another_network_is_refused(model: RestorerModel, change: dict[str, Any], says: str) -> None:
+    with pytest.raises(TrainingError, match=says):
+        started_from(model, replace(RECIPE, **change))
+
+
+def test_a_restorer_without_names_of_weights_is_refused(model: RestorerModel) -> None:
+    graph = onnx.load_from_string(model.graph)
+    for one in graph.graph.initializer:
+        one.name = one.name.replace(".", "_")
+    with pytest.raises(TrainingError, match="alice: its weights have no names"):
+        started_from(replace(model, graph=graph.SerializeToString()), RECIPE)
+
+
+@pytest.mark.parametrize(("optimizer", "even"), [("muon", True), ("adamw", False)])
+def test_muon_goes_equally_far_in_all_directions(
+    text: TaggedText, optimizer: Literal["muon", "adamw"], even: bool
+) -> None:
+    recipe = replace(RECIPE, epochs=1e-3, optimizer=optimizer, weight_decay=0.0)  # one step
+    network = RestorerNetwork(recipe)
+    before = [weight.detach().clone() for weight in network.convolutions[1:]]
+    trained, end = fit(text, recipe, network=network)
+    assert end.step == 1
+    for weight, old in zip(trained.convolutions[1:], before, strict=True):
+        sizes = torch.linalg.svdvals(weight.detach() - old)
+        assert (sizes.median() > 0.4 * sizes.max()) == even
 
 
 def test_biases_are_chosen_for_the_marks_of_a_text(model: RestorerModel, paragraphs: list[Printed]) -> None:

@@ -61,6 +61,14 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             "no author of FILE's held-out parts.",
         ),
     ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OLD.restorer",
+            help="Begin from a restorer of the recipe's sizes, to which the recipe may add dilations at the end. What "
+            "it knows of how words are written stays.",
+        ),
+    ] = None,
     max_time: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0.01, help="Processor time that the run ends within.")
     ] = None,
@@ -75,16 +83,19 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         import torch
 
         from auricle.training.restoration import corpus, export, loop
+        from auricle.training.restoration.initial import started_from
         from auricle.training.restoration.measure import evaluate, tune_biases
         from auricle.training.restoration.recipe import read_restorer_recipe
     except ModuleNotFoundError as error:
         raise MissingExtraError("training", "train") from error
-    from auricle.restoration.model import to_bytes
+    from auricle.restoration.model import read_restorer, to_bytes
     from auricle.restoration.neural import NeuralRestorer
 
     expect_writable(output)
     chosen_recipe = read_restorer_recipe(recipe)
     torch.set_num_threads(threads)
+    before = read_restorer(init) if init else None
+    network = started_from(before, chosen_recipe) if before else None
     with Bar("reading") as bar:
         chosen = corpus.choose(
             texts,
@@ -98,6 +109,8 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             chosen = replace(chosen, dev=corpus.choose([held_out], wanted=("dev",)).dev)
         stored = corpus.find_lexicon(chosen.train)
         kinds = corpus.find_kinds(chosen.train) if chosen_recipe.kinds else {}
+        if before:
+            stored, kinds = {**stored, **before.stored}, {**kinds, **before.kinds}
         text = corpus.tag(chosen.train, stored)
         card = _card(chosen_recipe, chosen, texts, held_out)
         dev = chosen.dev
@@ -106,10 +119,14 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             text,
             chosen_recipe,
             kinds=kinds,
+            network=network,
             max_minutes=max_time,
             tell=lambda progress: bar.tell(progress.share, f"step {progress.step}, loss {progress.loss:.3f}"),
         )
     card = {**card, "words_read": end.words, "steps": end.step}
+    if before:
+        kept = {key: before.card[key] for key in ("data", "words_read", "began_from") if key in before.card}
+        card["began_from"] = {"created": before.created, **kept}
     created = datetime.now(UTC).isoformat(timespec="seconds")
     model = export.to_model(
         network,

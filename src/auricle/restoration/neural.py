@@ -13,12 +13,12 @@ from auricle.errors import RestorationError
 from auricle.restoration.casing import write
 from auricle.restoration.features import pause_rows, word_rows
 from auricle.restoration.model import RestorerModel, find_restorer
-from auricle.restoration.types import CASES, MARKS, SENTENCE_ENDS, Pauses, Written
+from auricle.restoration.types import CASES, MARKS, Pauses, Written
 
 Scores: TypeAlias = NDArray[np.float32]
 
 _WINDOW = 512  # words that one run of the network decides; more are no quicker
-_DASH = MARKS.index("\u2014")
+_FULL_STOP, _DASH = MARKS.index("."), MARKS.index("\u2014")
 _QUIET = 4  # ONNX Runtime's FATAL
 
 
@@ -65,7 +65,7 @@ class NeuralRestorer:
         """
         if pauses is not None and len(pauses) != len(words):
             raise ValueError(f"{len(pauses)} pauses for {len(words)} words: give one after each word.")
-        begins = True
+        begins = True  # a sentence, whatever the network says; after ? and ! there may be "he said" in small letters
         for first in range(0, len(words), self._window):
             last = min(first + self._window, len(words))
             scores = self._window_scores(words, pauses, first, last)
@@ -77,7 +77,7 @@ class NeuralRestorer:
             for word, mark, case in zip(words[first:last], marks, cases, strict=True):
                 chosen = CASES[1] if begins and case == 0 else CASES[case]
                 yield Written(write(word, chosen, self.model.stored), MARKS[mark])
-                begins = MARKS[mark] in SENTENCE_ENDS
+                begins = mark == _FULL_STOP
 
     def scores(self, words: Sequence[str], pauses: Pauses | None = None) -> Scores:
         """Return the network's logits [words, marks + cases], without biases; for tuning and for tests."""

@@ -35,6 +35,8 @@ _SMALLEST = 1024  # values; biases and norms stay in float32, they weigh nothing
 _MOST_WEIGHT, _MOST_INPUT, _MIDDLE = 63, 127, 128  # of a weight, of an input on either side of its zero, and this zero
 _MOST_ROW = 127  # of the table, which is looked up and not multiplied
 _COVERED = 0.9999  # of the inputs that were measured; the few beyond are cut off
+_TABLE = "table.weight"
+_SCALE, _INPUT = ".scale", ".input"  # beside a weight's name: what a column was rounded to, times the inputs' step
 MOST_LOST = 0.02
 """Largest part of words for which rounding to whole numbers may change the likeliest mark or case."""
 
@@ -42,11 +44,13 @@ MOST_LOST = 0.02
 class _Graph:
     """An ONNX graph under construction; methods add a node and return the name of its output.
 
-    `steps` has for each convolution that is to multiply whole numbers the step to which its inputs are rounded.
+    `steps` has for each convolution that is to multiply whole numbers the step to which its inputs are rounded. Weights
+    are stored under the names that they have in the network, so that `stored_weights` finds them again.
     """
 
-    def __init__(self, steps: Mapping[Neighbours, float]) -> None:
+    def __init__(self, network: nn.Module, steps: Mapping[Neighbours, float]) -> None:
         self._steps = steps
+        self._names: Mapping[int, str] = {id(own): name for name, own in network.named_parameters()}
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
 
@@ -55,18 +59,20 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
         return name
 
-    def constant(self, values: NDArray[Any]) -> str:
-        name = f"c_{len(self.initializers)}"
+    def constant(self, values: NDArray[Any], name: str | None = None) -> str:
+        name = name or f"c_{len(self.initializers)}"
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def weight(self, values: NDArray[np.float32]) -> str:
+    def weight(self, tensor: torch.Tensor) -> str:
+        """Store a weight; a matrix stands as products take it, [inputs, outputs]."""
+        values, name = _array(tensor.t()), self._names[id(tensor)]
         if values.size < _SMALLEST:
-            return self.constant(values)
-        return self.op("Cast", self.constant(values.astype(np.float16)), to=_FLOAT)
+            return self.constant(values, name)
+        return self.op("Cast", self.constant(values.astype(np.float16), name), to=_FLOAT)
 
     def linear(self, x: str, layer: nn.Linear, output: str | None = None) -> str:
-        return self.op("Gemm", x, self.weight(_array(layer.weight.T)), self.weight(_array(layer.bias)), output=output)
+        return self.op("Gemm", x, self.weight(layer.weight), self.weight(layer.bias), output=output)
 
     def norm(self, x: str, layer: nn.LayerNorm) -> str:
         # Step by step: ONNX Runtime's own LayerNormalization takes 5 ns a value, a third of the whole network's time.
@@ -75,15 +81,15 @@ class _Graph:
         variance = self.op("ReduceMean", self.op("Mul", centred, centred), last, keepdims=1)
         spread = self.op("Sqrt", self.op("Add", variance, least))
         normal = self.op("Mul", centred, self.op("Reciprocal", spread))
-        scaled = self.op("Mul", normal, self.weight(_array(layer.weight)))
-        return self.op("Add", scaled, self.weight(_array(layer.bias)))
+        return self.op("Add", self.op("Mul", normal, self.weight(layer.weight)), self.weight(layer.bias))
 
     def neighbours(self, x: str, layer: Neighbours) -> str:
         far = max(layer.offsets)
         x = self.op("Pad", x, self.constant(np.array([far, 0, far, 0])))
         if step := self._steps.get(layer):
             zero = self.constant(np.array(_MIDDLE, np.uint8))
-            x = self.op("QuantizeLinear", x, self.constant(np.array(step, np.float32)), zero)
+            name = self._names[id(layer.linear.weight)] + _INPUT
+            x = self.op("QuantizeLinear", x, self.constant(np.array(step, np.float32), name), zero)
         beside = [self._slice(x, far + offset, offset - far) for offset in layer.offsets]
         words = self.op("Concat", *beside, axis=1)
         y = self._whole(words, zero, step, layer.linear) if step else self.linear(words, layer.linear)
@@ -91,20 +97,20 @@ class _Graph:
 
     def table(self, rows: str, table: nn.Embedding) -> str:
         """Return the sum of a word's rows."""
-        weights, last = _array(table.weight), self.constant(np.array([1]))
+        weights, name, last = _array(table.weight), self._names[id(table.weight)], self.constant(np.array([1]))
         if not self._steps:
-            found = self.op("Cast", self.op("Gather", self.constant(weights.astype(np.float16)), rows), to=_FLOAT)
+            found = self.op("Cast", self.op("Gather", self.constant(weights.astype(np.float16), name), rows), to=_FLOAT)
             return self.op("ReduceSum", found, last, keepdims=0)
         whole, steps = _rounded(weights, _MOST_ROW)
-        found = self.op("Cast", self.op("Gather", self.constant(whole), rows), to=_FLOAT)
-        return self.op("Mul", self.op("ReduceSum", found, last, keepdims=0), self.constant(steps))
+        found = self.op("Cast", self.op("Gather", self.constant(whole, name), rows), to=_FLOAT)
+        return self.op("Mul", self.op("ReduceSum", found, last, keepdims=0), self.constant(steps, name + _SCALE))
 
     def _whole(self, x: str, zero: str, step: float, layer: nn.Linear) -> str:
         """Return a linear layer's outputs for inputs that are whole numbers, counted in `step` from `zero`."""
-        whole, steps = _rounded(_array(layer.weight.T), _MOST_WEIGHT)
-        product = self.op("Cast", self.op("MatMulInteger", x, self.constant(whole), zero), to=_FLOAT)
-        scaled = self.op("Mul", product, self.constant(steps * np.float32(step)))
-        return self.op("Add", scaled, self.constant(_array(layer.bias)))
+        (whole, steps), name = _rounded(_array(layer.weight.T), _MOST_WEIGHT), self._names[id(layer.weight)]
+        product = self.op("Cast", self.op("MatMulInteger", x, self.constant(whole, name), zero), to=_FLOAT)
+        scaled = self.op("Mul", product, self.constant(steps * np.float32(step), name + _SCALE))
+        return self.op("Add", scaled, self.weight(layer.bias))
 
     def _slice(self, x: str, begin: int, end: int) -> str:
         """Return rows [begin, end) of x; `end` counts from behind, and 0 is all."""
@@ -117,7 +123,7 @@ def to_onnx(network: RestorerNetwork, steps: Mapping[Neighbours, float] | None =
 
     `steps` are those of `input_steps`, for a graph of whole numbers.
     """
-    graph = _Graph(steps or {})
+    graph = _Graph(network, steps or {})
     x = graph.neighbours(graph.table("rows", network.table), network.first)
     for block in network.blocks:
         assert isinstance(block, Block)
@@ -135,6 +141,21 @@ def to_onnx(network: RestorerNetwork, steps: Mapping[Neighbours, float] | None =
     model.ir_version = _IR
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def stored_weights(graph: bytes) -> dict[str, torch.Tensor]:
+    """Return the weights that a graph of `to_onnx` stores, float32, under the network's names and in its layout.
+
+    Those that were rounded are what they were rounded to. A graph whose weights have no names has none.
+    """
+    constants = {one.name: numpy_helper.to_array(one) for one in onnx.load_from_string(graph).graph.initializer}
+    weights = {}
+    for name, values in constants.items():
+        if name.endswith((".weight", ".bias")):
+            whole = values.astype(np.float32) * constants.get(name + _SCALE, np.float32(1))
+            weight = torch.from_numpy(whole / constants.get(name + _INPUT, np.float32(1)))
+            weights[name] = weight if name == _TABLE else weight.t().contiguous()
+    return weights
 
 
 @torch.inference_mode()

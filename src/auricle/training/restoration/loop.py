@@ -1,4 +1,4 @@
-"""The training run: examples drawn from the text, AdamW, a rate that climbs and falls, averaged weights."""
+"""The training run: examples drawn from the text, AdamW or Muon, a rate that climbs and falls, averaged weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from auricle.errors import TrainingError
 from auricle.restoration.features import ROWS_PER_WORD, pause_rows
 from auricle.restoration.types import MARKS
+from auricle.training.muon import Muon
 from auricle.training.restoration.augment import Example, Vocabulary, draw_pauses, with_errors
 from auricle.training.restoration.corpus import UNKNOWN_CASE, TaggedText
 from auricle.training.restoration.network import RestorerNetwork
@@ -41,13 +43,15 @@ def fit(
     recipe: RestorerRecipe,
     *,
     kinds: Mapping[str, int] | None = None,
+    network: RestorerNetwork | None = None,
     max_minutes: float | None = None,
     clock: Callable[[], float] = time.process_time,
     tell: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[RestorerNetwork, Progress]:
     """Train a network on a text; return it with averaged weights, ready to evaluate, and where the run ended.
 
-    `kinds` are those of `features.word_rows`; without them the network reads words' first letters instead.
+    `kinds` are those of `features.word_rows`; without them the network reads words' first letters instead. Training
+    begins from `network` where there is one, and changes it.
     The schedule ends after the recipe's epochs or after `max_minutes` of the `clock` (seconds; by default this
     process's own, so that what else runs on the machine does not bend the schedule), whichever is sooner. Raises
     TrainingError for a text shorter than an example.
@@ -55,11 +59,9 @@ def fit(
     if len(text.ids) <= recipe.window:
         raise TrainingError(f"the text has {len(text.ids)} words, less than one example ({recipe.window}): give more.")
     torch.manual_seed(recipe.seed)
-    network = RestorerNetwork(recipe).train()
+    network = (network or RestorerNetwork(recipe)).train()
     averaged = copy.deepcopy(network).requires_grad_(False).eval()
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.peak_rate, weight_decay=recipe.weight_decay, fused=True
-    )
+    optimiser = _optimiser(network, recipe)
     batches = _batches(text, recipe, kinds)
     steps = math.ceil(recipe.epochs * len(text.ids) / (recipe.batch * recipe.window))
 
@@ -89,6 +91,17 @@ def make_batch(examples: Sequence[Example], vocabulary: Vocabulary) -> Batch:
         marks[number, :length] = example.marks
         cases[number, :length] = example.cases
     return Batch(*map(torch.from_numpy, (rows, mask, marks, cases)))
+
+
+def _optimiser(network: RestorerNetwork, recipe: RestorerRecipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(
+            network.parameters(), lr=recipe.peak_rate, weight_decay=recipe.weight_decay, fused=True
+        )
+    taken = {id(weight) for weight in network.convolutions}
+    rest = [parameter for parameter in network.parameters() if id(parameter) not in taken]
+    groups: list[dict[str, Any]] = [{"params": network.convolutions, "orthogonal": True}, {"params": rest}]
+    return Muon(groups, lr=recipe.peak_rate, weight_decay=recipe.weight_decay)
 
 
 def _step(network: RestorerNetwork, optimiser: torch.optim.Optimizer, batch: Batch, recipe: RestorerRecipe) -> float:

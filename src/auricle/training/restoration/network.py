@@ -41,6 +41,11 @@ class RestorerNetwork(nn.Module):
         return logits
 
     @property
+    def convolutions(self) -> list[Tensor]:
+        """The weights of the convolutions, that over hashed words first."""
+        return [module.linear.weight for module in self.modules() if isinstance(module, Neighbours)]
+
+    @property
     def parameter_count(self) -> int:
         """Number of weights."""
         return sum(parameter.numel() for parameter in self.parameters())

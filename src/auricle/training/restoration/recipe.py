@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -28,13 +28,15 @@ class RestorerRecipe:
     reach: Positive = 2
     """Words on either side that the first layer sees."""
     dilations: tuple[Positive, ...] = (1, 2, 4, 8, 4, 1)
-    """Distance, in words, of the two neighbours that each further layer sees."""
+    """Distance, in words, of the two neighbours that each block sees; more at the end is how a restorer grows."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
     window: Annotated[int, Field(ge=32)] = 256
     """Words of an example."""
     batch: Positive = 24
     """Examples of a step."""
     epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW for all weights, or Muon for the convolutions' and AdamW for the rest (`training.muon`)."""
     peak_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3e-3
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.05
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
