@@ -29,7 +29,7 @@ def read(log_probs: np.ndarray, hot_words: Phrases = (), options: BeamOptions = 
     [
         ("gohe to", "G OW | T UW", ["gohe"], "gohe to"),
         ("to gohe", "T UW | G OW", ["gohe"], "to gohe"),
-        ("tenn won den", "T EH N | W AH N | D EH N", ["Wonden", "tenn"], "tenn wonden"),
+        ("tenn wonden", "T EH N | W AH N | D EH N", ["Wonden", "tenn"], "tenn wonden"),
         ("go tenn to", "G OW | T EH N | T UW", ["go tenn"], "go tenn to"),
         ("go tenn to", "G OW | T EH N | T UW", ["tenn", "gohe", "go tenn to"], "go tenn to"),
         ("den", "T EH N", ["den", "ten"], "den"),

@@ -75,6 +75,35 @@ def test_of_words_said_alike_the_model_takes_that_which_fits_what_came_before(ph
     assert texts(decoder().decode(heard("", phones))) == [text]
 
 
+AFTER = model_of(SHARES, {("two", "den"): 0.9, ("won", "ten"): 0.6, ("ten", "too"): 0.5})
+
+
+@pytest.mark.parametrize("beam", [1, 64])
+@pytest.mark.parametrize(
+    ("phones", "text"),
+    [
+        ("T UW | G OW", "to go"),
+        ("T UW | D EH N", "two den"),
+        ("W AH N | T EH N | T UW | D EH N", "won ten two den"),
+        ("T UW | W AH N | T EH N | T UW", "to won ten too"),
+    ],
+)
+def test_of_words_said_alike_the_model_takes_that_which_fits_what_comes_after(
+    phones: str, text: str, beam: int
+) -> None:
+    assert texts(decoder(replace(OPTIONS, beam=beam), AFTER).decode(heard("", phones))) == [text]
+    # and no word before the last knows what comes
+    assert texts(decoder(OPTIONS, AFTER).decode(heard("", "T UW"))) == ["to"]
+
+
+def test_a_recurrent_model_chooses_between_words_said_alike() -> None:
+    recurrent = RecurrentModel(recurrent_weights(MODEL, {"won": 0.9, "one": 0.01}))
+    for part, text in ((0.0, "one"), (0.9, "won")):
+        options = replace(OPTIONS, recurrent=part)
+        spoken = SpokenDecoder(ENGLISH, MODEL, lexicon_of(MODEL), options, Letters, recurrent=recurrent)
+        assert texts(spoken.decode(heard("", "W AH N"))) == [text]
+
+
 def test_letters_decide_where_phones_cannot() -> None:
     log_probs = heard("den", "T EH N", sure=0.97)
     first = ENGLISH.tokens + 2
@@ -304,38 +333,38 @@ P = ("X", "Y")
 WORDS = {"a": 0.3, "b": 0.1, "ab": 0.2, "ba": 0.05}
 WAYS = {"a": (("X",),), "b": (("Y",), ("X", "Y")), "ab": (("X", "Y"),), "ba": (("Y", "X"),)}
 SMALL = model_of(WORDS)
+IN_PAIRS = model_of(WORDS, {("b", "b"): 0.3, ("ab", "a"): 0.1, ("b", "a"): 0.5, ("a", "ab"): 0.1})
 WIDE = BeamOptions(beam=2000, beam_threshold=math.inf, token_threshold=math.inf, nbest=2000)
 
 
-def likeliest(phones: tuple[int, ...]) -> str | None:
-    """The likeliest text that is said with these phones, 1 after a word; without one, None."""
-    words: list[str] = []
+def said_with(phones: tuple[int, ...]) -> list[tuple[str, ...]]:
+    """The rows of words that are said with these phones, 1 after a word."""
+    words: list[list[str]] = []
     for ended, group in itertools.groupby(phones, key=lambda phone: phone == 1):
         row = tuple(group)
         if ended:
             if len(row) > 1 or not words:
-                return None
+                return []
             continue
-        alike = [word for word, ways in WAYS.items() if tuple(P[phone - 2] for phone in row) in ways]
-        if not alike:
-            return None
-        words.append(max(alike, key=lambda word: WORDS[word]))
-    return " ".join(words)
+        words.append([word for word, ways in WAYS.items() if tuple(P[phone - 2] for phone in row) in ways])
+    return list(itertools.product(*words))
 
 
-@given(lattices(), st.floats(0.1, 2), st.floats(-2, 2))
-def test_a_wide_search_finds_every_text_with_its_exact_score(phones: np.ndarray, alpha: float, beta: float) -> None:
+@pytest.mark.parametrize("model", [SMALL, IN_PAIRS], ids=["words", "pairs"])
+@given(phones=lattices(), alpha=st.floats(0.1, 2), beta=st.floats(-2, 2))
+def test_a_wide_search_finds_every_text_with_its_exact_score(
+    model: NgramModel, phones: np.ndarray, alpha: float, beta: float
+) -> None:
     expected: dict[str, float] = {}
     for tokens, probability in enumerated(phones).items():
-        text = likeliest(tokens)
-        if text is not None and probability > 0:
-            words = text.split()
-            score = math.log(probability) + sum(beta + alpha * math.log(WORDS[word]) for word in words)
-            expected[text] = max(score, expected.get(text, -math.inf))
+        for words in said_with(tokens) if probability > 0 else []:
+            of_words = float(model.score_texts([[model.ids[word] for word in words]])[0])
+            score = math.log(probability) + alpha * of_words + beta * len(words)
+            expected[" ".join(words)] = max(score, expected.get(" ".join(words), -math.inf))
     # As many frames of letters as any text may need.
     expected = {text: score for text, score in expected.items() if needed(text) <= len(phones)}
     letters = np.full((len(phones), AB.tokens), math.log(1 / AB.tokens), np.float32)
-    spoken = SpokenDecoder(AB, SMALL, lexicon_of(SMALL, WAYS, P), replace(WIDE, alpha=alpha, beta=beta), Letters)
+    spoken = SpokenDecoder(AB, model, lexicon_of(model, WAYS, P), replace(WIDE, alpha=alpha, beta=beta), Letters)
     found = {one.text: one.score for one in spoken.decode(np.concatenate((letters, phones), axis=1))}
     assert found.keys() == expected.keys()
     for text, score in found.items():

@@ -7,7 +7,8 @@ frequent letters are and which follow which, which the language model knows bett
 sum over frames should be. Taking away what a model of the training texts' letters says is the density ratio of
 McDermott et al., 2019.
 
-All beams take a step at once, as rows of arrays; a text is one beam, however many paths lead to it.
+All beams take a step at once, as rows of arrays; a text is one beam, however many paths lead to it. Where tokens are
+phones a text may be several rows of words, of which a beam keeps the likeliest few: what follows decides.
 """
 
 from __future__ import annotations
@@ -23,15 +24,14 @@ import numpy.typing as npt
 from auricle.alphabet import BLANK, Alphabet
 from auricle.decoding.alignment import align
 from auricle.decoding.finder import Finder, Keys
-from auricle.decoding.fusion import Fusion
+from auricle.decoding.fusion import Fusion, Scores
 from auricle.decoding.hotwords import DEFAULT_BOOST, HotWords, hot_words, rewards
-from auricle.decoding.lexicon import NO_WORD, ROOT, Ids
+from auricle.decoding.lexicon import ROOT, Ids
 from auricle.decoding.ngram import NgramModel
 from auricle.decoding.types import BeamOptions, Hypothesis, Phrases
 from auricle.errors import AuricleError
 from auricle.features import Array
 
-Scores: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.intp]
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplying by it loses nothing of a text's hash
@@ -93,10 +93,9 @@ class BeamDecoder:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A text that a search has found: its tokens, the language model's ids of its words, and its score."""
+    """A text that a search has found: its tokens, and its score."""
 
     tokens: tuple[int, ...]
-    words: tuple[int, ...]
     score: float
 
 
@@ -130,8 +129,9 @@ class _Beams:
 
     `blank` and `token` are log-probabilities of the paths that end in a blank and in the text's last token; `extra` is
     what language model and hot words add. `key` and `parent` are hashes of the text and of the text without its last
-    token. `ended` is the score of the current word if it ended here (NaN until asked for), `ended_state` the language
-    model's state then.
+    token. `state` [n, histories, order - 1] are the language model's states after the words that the text may be, and
+    `worth` [n, histories] how much worse each of them is than the best. `ended` is the score of the current word if it
+    ended here (NaN until asked for), `ended_state` and `ended_worth` are the histories then.
     """
 
     blank: Scores
@@ -144,9 +144,10 @@ class _Beams:
     node: Ids
     hot: Ids
     state: Ids
+    worth: Scores
     ended: Scores
     ended_state: Ids
-    ended_word: Ids
+    ended_worth: Scores
     total: Scores
 
 
@@ -184,7 +185,10 @@ class _Search:
         self._finder = Finder(options.beam)
         # The most that one more letter can add to `extra`.
         self._most = (fusion.most if fusion else 0.0) + (float(hot.reward.max()) if hot else 0.0)
-        state = fusion.model.state_after(before) if fusion else np.zeros(0, np.int32)
+        histories = fusion.histories if fusion else 1
+        start = fusion.model.state_after(before) if fusion else np.zeros(0, np.int32)
+        state, worth = np.tile(start, (1, histories, 1)), np.full((1, histories), -np.inf)
+        worth[:, 0] = 0.0
         self._beams = _Beams(
             blank=np.zeros(1),
             token=np.full(1, -np.inf),
@@ -195,17 +199,16 @@ class _Search:
             history=np.zeros(1, np.intp),
             node=np.full(1, ROOT, np.int32),
             hot=np.full(1, hot.start if hot else 0, np.int32),
-            state=state[None],
+            state=state,
+            worth=worth,
             ended=np.full(1, np.nan),
-            ended_state=state[None],
-            ended_word=np.zeros(1, np.int32),
+            ended_state=state.copy(),
+            ended_worth=worth.copy(),
             total=np.zeros(1),
         )
         # Every text ever kept: the entry of the text without its last token, and that token. Entry 0 is the empty text.
         self._came_from: list[Places] = [np.zeros(1, np.intp)]
         self._came_with: list[Places] = [np.zeros(1, np.intp)]
-        # And the word that each token that ends one has ended.
-        self._came_as: list[Places] = [np.zeros(1, np.intp)]
         self._entries = 1
 
     def step(self, row: Scores, space: int) -> None:
@@ -314,10 +317,12 @@ class _Search:
         rows = np.flatnonzero(wanted)
         if not len(rows):
             return
-        scores, words, states = fusion.end_words(beams.node.take(rows), beams.state.take(rows, axis=0))
+        scores, states, worth = fusion.end_words(
+            beams.node.take(rows), beams.state.take(rows, axis=0), beams.worth.take(rows, axis=0)
+        )
         # No word has no letters: two spaces in a row, or one at the beginning, are not text.
         beams.ended[rows] = np.where(beams.node[rows] == ROOT, -np.inf, scores)
-        beams.ended_state[rows], beams.ended_word[rows] = states, words
+        beams.ended_state[rows], beams.ended_worth[rows] = states, worth
 
     def _best(self, scores: Scores) -> Places:
         least, width = scores.max() - self._options.beam_threshold, self._options.beam
@@ -345,20 +350,15 @@ class _Search:
         key, parent = beams.key.take(source), beams.parent.take(source)
         parent[grown] = key[grown]
         key[grown] = key[grown] * _FACTOR + token_of.astype(np.uint64)
-        state, ended, ended_word = (
-            beams.state.take(source, axis=0),
-            beams.ended.take(source),
-            beams.ended_word.take(source),
-        )
-        ended_state = beams.ended_state.take(source, axis=0)
-        if self._fusion:
-            self._came_as.append(ended_word[grown].astype(np.intp))
+        state, worth = beams.state.take(source, axis=0), beams.worth.take(source, axis=0)
+        ended = beams.ended.take(source)
+        ended_state, ended_worth = beams.ended_state.take(source, axis=0), beams.ended_worth.take(source, axis=0)
         extra, node, hot = beams.extra.take(source), beams.node.take(source), beams.hot.take(source)
         extra[grown] += more.gain.take(new)
         if more.node is not None:
             node[grown] = more.node.take(new)
             at_space = len(stay) + (token_of == space).nonzero()[0]
-            state[at_space] = ended_state[at_space]
+            state[at_space], worth[at_space] = ended_state[at_space], ended_worth[at_space]
             ended[grown] = np.nan
         if more.hot is not None:
             hot[grown] = more.hot.take(new)
@@ -374,9 +374,10 @@ class _Search:
             node=node,
             hot=hot,
             state=state,
+            worth=worth,
             ended=ended,
             ended_state=ended_state,
-            ended_word=ended_word,
+            ended_worth=ended_worth,
             total=np.concatenate((total.take(stay), path)),
         )
 
@@ -390,22 +391,13 @@ class _Search:
         if self._hot:
             scores = scores + self._hot.ending[beams.hot]
         came_from, came_with = np.concatenate(self._came_from), np.concatenate(self._came_with)
-        came_as = np.concatenate(self._came_as)
         best = np.argsort(-scores, kind="stable")[:count]
         # All texts are read backwards at once, until each of them has come to the empty one.
         entry = beams.history[best]
         tokens = [np.zeros(len(best), np.intp)]
-        words = [np.where(beams.node[best] != ROOT, beams.ended_word[best], NO_WORD) if fusion else tokens[0] + NO_WORD]
         while entry.any():
             tokens.append(came_with[entry])
-            if fusion:
-                words.append(np.where(tokens[-1] == space, came_as[entry], NO_WORD))
             entry = came_from[entry]
         # What stands before the beginning of a text that is shorter than others is a blank, which no text has.
-        read = zip(
-            np.array(tokens)[::-1].T.tolist(), np.array(words)[::-1].T.tolist(), scores[best].tolist(), strict=True
-        )
-        return [
-            Found(tuple(filter(None, text)), tuple(word for word in said if word != NO_WORD), score)
-            for text, said, score in read
-        ]
+        read = zip(np.array(tokens)[::-1].T.tolist(), scores[best].tolist(), strict=True)
+        return [Found(tuple(filter(None, text)), score) for text, score in read]

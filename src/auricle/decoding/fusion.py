@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,9 +13,16 @@ from auricle.decoding.ngram import NgramModel
 from auricle.decoding.types import BeamOptions
 from auricle.features import Array
 
+Scores: TypeAlias = npt.NDArray[np.float64]
+
 
 class Fusion:
-    """What a search asks of a language model: what beginnings promise, what words are worth, what hot words lack."""
+    """What a search asks of a language model: what beginnings promise, what words are worth, what hot words lack.
+
+    `histories` is how many rows of words a text may be at most.
+    """
+
+    histories = 1
 
     def __init__(self, model: NgramModel, alphabet: Alphabet, options: BeamOptions) -> None:
         self.model, self.options, self._alphabet = model, options, alphabet
@@ -26,12 +35,15 @@ class Fusion:
         best = self.outlook[self.lexicon.outside] if options.alpha >= 0 else self.outlook.max()
         self.most = max(0.0, float(best - worst))
 
-    def end_words(self, nodes: Ids, states: Ids) -> tuple[npt.NDArray[np.float64], Ids, Ids]:
-        """Return scores and ids of words that end at trie nodes [n] after states [n, order - 1], and states then."""
+    def end_words(self, nodes: Ids, states: Ids, worth: Scores) -> tuple[Scores, Ids, Scores]:
+        """Return scores of words that end at trie nodes [n], and the histories then.
+
+        Histories are states [n, histories, order - 1] and how much worse each is than the best [n, histories].
+        """
         words = np.maximum(self.lexicon.word_at[nodes], 0)
-        log_probs, states = self.model.score(states, words)
+        log_probs, after = self.model.score(states[:, 0], words)
         scores = self.options.alpha * log_probs.astype(np.float64) + self.options.beta
-        return np.where(words > 0, scores, scores + self.options.unknown), words, states
+        return np.where(words > 0, scores, scores + self.options.unknown), after[:, None], worth
 
     def amends(self, phrase: str) -> list[float]:
         """Return what makes up for the words that the model does not know, after 0 to n characters of a phrase.

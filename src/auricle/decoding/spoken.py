@@ -12,16 +12,15 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from auricle.alphabet import BLANK, Alphabet
 from auricle.decoding.alignment import align
-from auricle.decoding.beam import Found, Scores, search
+from auricle.decoding.alike import NEAR, SpokenFusion, readings
+from auricle.decoding.beam import Found, search
 from auricle.decoding.expected import Expected
 from auricle.decoding.forward import log_likelihoods
-from auricle.decoding.fusion import Fusion
+from auricle.decoding.fusion import Scores
 from auricle.decoding.hotwords import DEFAULT_BOOST, rewards
-from auricle.decoding.lexicon import Ids
 from auricle.decoding.ngram import NgramModel
 from auricle.decoding.pronunciations import WORD_END, SpokenLexicon
 from auricle.decoding.recurrent import RecurrentModel
@@ -31,9 +30,17 @@ from auricle.features import Array
 
 _EVIDENCE = 0.5  # nats a letter by which a text is likelier than silence: tones have 0.3, the worst readings 0.5 to 2
 _DOUBT = 1.5  # nats between the best texts above which hearing again changes nothing for the better
-_TEXTS_AGAIN = 25  # that what is heard again is asked about
+_TEXTS_AGAIN = 25  # that what is heard again is asked about, in phones
 _WORDS_BEFORE = 20  # of a text that goes on
 _TEXTS = 100  # that the letters are asked about: the best of them are a third better than the first
+
+
+class _Text(NamedTuple):
+    """What was said, in phones and in words (as ids), and what it is worth."""
+
+    phones: tuple[int, ...]
+    words: tuple[int, ...]
+    score: float
 
 
 class _Hearing(NamedTuple):
@@ -41,41 +48,6 @@ class _Hearing(NamedTuple):
 
     letters: Array
     phones: Array
-
-
-class SpokenFusion(Fusion):
-    """A language model whose words are spelled in phones. What no word begins with is not looked into."""
-
-    def __init__(self, model: NgramModel, lexicon: SpokenLexicon, options: BeamOptions) -> None:
-        self.model, self.options, self.lexicon, self._alike = model, options, lexicon, lexicon.alike.T.copy()
-        self.outlook = (options.alpha * lexicon.outlook).astype(np.float32)
-        self.outlook[lexicon.outside] = -np.inf
-        self.most = 0.0
-
-    def end_words(self, nodes: Ids, states: Ids) -> tuple[npt.NDArray[np.float64], Ids, Ids]:
-        """Return what `Fusion` returns; of words that are said alike, it is that of the likeliest here."""
-        rows = self.lexicon.word_at.take(nodes)
-        here = np.flatnonzero(rows >= 0)
-        rows, before = rows.take(here), states.take(here, axis=0)
-        words = self._alike[0].take(rows)
-        likeliest, reached = self._worth(before, words)
-        for alike in self._alike[1:]:
-            others = alike.take(rows)
-            more = np.flatnonzero(others >= 0)
-            if not len(more):
-                break
-            own, after = self._worth(before.take(more, axis=0), others.take(more))
-            better = np.flatnonzero(own > likeliest.take(more))
-            changed = more.take(better)
-            likeliest[changed], reached[changed] = own.take(better), after.take(better, axis=0)
-            words[changed] = others.take(changed)
-        scores, best, after = np.full(len(nodes), -np.inf), np.zeros(len(nodes), np.int32), states.copy()
-        scores[here], best[here], after[here] = likeliest, words, reached
-        return scores, best, after
-
-    def _worth(self, states: Ids, words: Ids) -> tuple[npt.NDArray[np.float64], Ids]:
-        log_probs, after = self.model.score(states, words)
-        return self.options.alpha * log_probs.astype(np.float64) + self.options.beta, after
 
 
 class SpokenDecoder:
@@ -141,7 +113,7 @@ class SpokenDecoder:
         # Without words before, no table of all words has to be made.
         known = [self._model.ids.get(word, -1) for word in before.split()[-_WORDS_BEFORE:]]
         known = [word for word in known if word >= 0]
-        found = self._texts(search(phones, WORD_END, self._fusion, wide, before=known))
+        found = self._texts(search(phones, WORD_END, self._fusion, wide, before=known), known)
         hear = (lambda: others or self._hearings(again())) if again else (lambda: others)
         hypotheses = self._judged(first, found, known, hear)
         if not hypotheses:
@@ -169,18 +141,30 @@ class SpokenDecoder:
         earned = {phrase: shares[-1] for phrase, shares in rewards(given, self._alphabet).items()}
         return Expected(earned, self._alphabet, self._model, self.options)
 
-    def _texts(self, found: Sequence[Found]) -> dict[str, Found]:
-        """Return what was found by text: of pronunciations of the same text, the best one."""
-        texts: dict[str, Found] = {}
-        for one in found:
-            if one.score > -np.inf:
-                texts.setdefault(" ".join(self._model.words[word] for word in one.words), one)
+    def _texts(self, found: Sequence[Found], before: Sequence[int]) -> dict[str, _Text]:
+        """Return what was found by text, the best of them: of pronunciations of the same text, the best one."""
+        said = [one for one in found if one.score > -np.inf]
+        alpha = self.options.alpha
+        near = NEAR / alpha if alpha > 0 else np.inf
+        read = readings(self._lexicon, self._model, [one.tokens for one in said], before=before, near=near)
+        likeliest = np.full(len(said), -np.inf)
+        for one in read:
+            likeliest[one.text] = max(likeliest[one.text], one.log_prob)
+        each = [
+            _Text(said[one.text].tokens, one.words, said[one.text].score + alpha * (one.log_prob - likeliest[one.text]))
+            for one in read
+        ]
+        texts: dict[str, _Text] = {}
+        for text in sorted(each, key=lambda one: -one.score):
+            if len(texts) == max(_TEXTS, self.options.nbest):
+                break
+            texts.setdefault(" ".join(self._model.words[word] for word in text.words), text)
         return texts
 
     def _judged(
         self,
         first: _Hearing,
-        texts: dict[str, Found],
+        texts: dict[str, _Text],
         before: Sequence[int],
         hear: Callable[[], Sequence[_Hearing]],
     ) -> list[Hypothesis]:
@@ -201,8 +185,8 @@ class SpokenDecoder:
             # What a language model makes of noises: a letter of speech is nats from being silence.
             if best is not None and _outweighed(letters, likely[best], len(list(tokens.values())[best])):
                 return [Hypothesis("", _silence(letters), (), (), ())]
-        if self.options.again and _is_doubtful(scores) and (others := hear()):
-            said = [one.tokens for one in texts.values()]
+        said = [one.phones for one in texts.values()]
+        if self.options.again and _is_doubtful(scores, said) and (others := hear()):
             scores = scores + self._heard_again(scores, list(tokens.values()), said, first, others)
         ranked = sorted(zip(tokens, scores.tolist(), strict=True), key=lambda pair: -pair[1])
         writable = [(text, score) for text, score in ranked if _frames_needed(tokens[text]) <= len(letters)]
@@ -216,21 +200,26 @@ class SpokenDecoder:
         self,
         scores: Scores,
         letters: Sequence[Sequence[int]],
-        phones: Sequence[Sequence[int]],
+        phones: Sequence[tuple[int, ...]],
         first: _Hearing,
         others: Sequence[_Hearing],
     ) -> Scores:
         """Return what texts, in letters and phones, gain if other hearings have a part of the first one's weight.
 
-        Those that are best by their `scores` are asked about; the others gain no more than any of them.
+        Those that are said like the best by their `scores` are asked about; the others gain no more than any of them.
         """
         options = self.options
-        asked = np.argsort(-scores, kind="stable")[: max(_TEXTS_AGAIN, options.nbest)]
-        letters, phones = [letters[place] for place in asked], [phones[place] for place in asked]
+        ranked = np.argsort(-scores, kind="stable").tolist()
+        distinct = list(dict.fromkeys(phones[place] for place in ranked))[: max(_TEXTS_AGAIN, options.nbest)]
+        number = {said: place for place, said in enumerate(distinct)}
+        asked = np.array([place for place in ranked if phones[place] in number])
+        way = [number[phones[place]] for place in asked]
+        spelt = [letters[place] for place in asked]
 
         def likely(hearing: _Hearing) -> Scores:
-            by_letters = options.letters * _finite(log_likelihoods(hearing.letters, letters))
-            return np.asarray(options.acoustic * _finite(log_likelihoods(hearing.phones, phones)) + by_letters)
+            by_letters = options.letters * _finite(log_likelihoods(hearing.letters, spelt))
+            by_phones = _finite(log_likelihoods(hearing.phones, distinct))[way]
+            return np.asarray(options.acoustic * by_phones + by_letters)
 
         gained = options.again * (np.mean([likely(other) for other in others], axis=0) - likely(first))
         gains: Scores = np.full(len(scores), gained.min())
@@ -238,9 +227,16 @@ class SpokenDecoder:
         return gains
 
 
-def _is_doubtful(scores: Scores) -> bool:
-    """Return whether the best of the texts leads by so little that what is heard again may change that."""
-    return len(scores) > 1 and bool(np.diff(np.partition(scores, -2)[-2:])[0] < _DOUBT)
+def _is_doubtful(scores: Scores, phones: Sequence[tuple[int, ...]]) -> bool:
+    """Return whether the best of the texts leads by so little that what is heard again may change that.
+
+    Those that are said like it cannot be told from it by ear.
+    """
+    if not len(scores):
+        return False
+    best = int(scores.argmax())
+    others = [score for score, said in zip(scores.tolist(), phones, strict=True) if said != phones[best]]
+    return bool(others) and scores[best] - max(others) < _DOUBT
 
 
 def _finite(likely: Scores) -> Scores:
