@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import pickle
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -31,6 +32,7 @@ from auricle.decoding import (
     SpokenLexicon,
     align,
 )
+from auricle.decoding import spoken as spoken_decoding
 from auricle.decoding.forward import log_likelihoods
 from auricle.errors import AuricleError
 from auricle.features import Array
@@ -102,6 +104,21 @@ def test_a_recurrent_model_chooses_between_words_said_alike() -> None:
         options = replace(OPTIONS, recurrent=part)
         spoken = SpokenDecoder(ENGLISH, MODEL, lexicon_of(MODEL), options, Letters, recurrent=recurrent)
         assert texts(spoken.decode(heard("", "W AH N"))) == [text]
+
+
+def test_nothing_is_asked_about_a_text_that_is_too_far_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(log_probs: Array, texts: Sequence[Sequence[int]]) -> np.ndarray:
+        asked.append(len(texts))
+        return log_likelihoods(log_probs, texts)
+
+    monkeypatch.setattr(spoken_decoding, "log_likelihoods", counted)
+    clear = heard("ten to", "T EH N | T UW", sure=0.999)
+    wide = replace(OPTIONS, letters=0.1, beam_threshold=60.0)
+    assert texts(decoder(wide).decode(clear)) == ["ten to"]
+    assert len(decoder(replace(wide, nbest=40)).decode(clear)) == 40, "unless it is wanted"
+    assert asked[0] < 5 < 40 <= asked[-1]
 
 
 def test_letters_decide_where_phones_cannot() -> None:

@@ -32,6 +32,7 @@ _EVIDENCE = 0.5  # nats a letter by which a text is likelier than silence: tones
 _DOUBT = 1.5  # nats between the best texts above which hearing again changes nothing for the better
 _TEXTS_AGAIN = 25  # that what is heard again is asked about, in phones
 _WORDS_BEFORE = 20  # of a text that goes on
+_HOPELESS = 5.0  # nats below the best that nothing makes up for which is asked afterwards
 _TEXTS = 100  # that the letters are asked about: the best of them are a third better than the first
 
 
@@ -154,9 +155,9 @@ class SpokenDecoder:
             _Text(said[one.text].tokens, one.words, said[one.text].score + alpha * (one.log_prob - likeliest[one.text]))
             for one in read
         ]
-        texts: dict[str, _Text] = {}
+        texts, highest = dict[str, _Text](), max((one.score for one in each), default=0.0)
         for text in sorted(each, key=lambda one: -one.score):
-            if len(texts) == max(_TEXTS, self.options.nbest):
+            if len(texts) >= self.options.nbest and (len(texts) >= _TEXTS or text.score < highest - _HOPELESS):
                 break
             texts.setdefault(" ".join(self._model.words[word] for word in text.words), text)
         return texts
