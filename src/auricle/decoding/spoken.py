@@ -33,7 +33,7 @@ _DOUBT = 1.5  # nats between the best texts above which hearing again changes no
 _TEXTS_AGAIN = 25  # that what is heard again is asked about, in phones
 _WORDS_BEFORE = 20  # of a text that goes on
 _HOPELESS = 5.0  # nats below the best that nothing makes up for which is asked afterwards
-_TEXTS = 100  # that the letters are asked about: the best of them are a third better than the first
+_TEXTS = 100  # of a search, in phones: the best of them are a third better than the first
 
 
 class _Text(NamedTuple):
