@@ -72,6 +72,10 @@ def test_a_restorer_is_trained_further_and_grows(auricle: Run, restorer: Path, t
     )
 
 
+    embedded = auricle("restore", "train", text, "--recipe", recipe, "--output", output, "--init", "english")
+    assert embedded.err == "auricle: english: has kinds of words: say so in the recipe.\n"
+
+
 def _loss(said: str) -> float:
     return float(said.partition("loss ")[2].split()[0])
 

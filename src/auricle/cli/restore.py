@@ -65,8 +65,8 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         Path | None,
         typer.Option(
             metavar="OLD.restorer",
-            help="Begin from a restorer of the recipe's sizes, to which the recipe may add dilations at the end. What "
-            "it knows of how words are written stays.",
+            help="Begin from a restorer (english: the embedded one) of the recipe's sizes, to which the recipe may add "
+            "dilations at the end. What it knows of how words are written stays.",
         ),
     ] = None,
     max_time: Annotated[
@@ -88,13 +88,13 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         from auricle.training.restoration.recipe import read_restorer_recipe
     except ModuleNotFoundError as error:
         raise MissingExtraError("training", "train") from error
-    from auricle.restoration.model import read_restorer, to_bytes
+    from auricle.restoration.model import find_restorer, to_bytes
     from auricle.restoration.neural import NeuralRestorer
 
     expect_writable(output)
     chosen_recipe = read_restorer_recipe(recipe)
     torch.set_num_threads(threads)
-    before = read_restorer(init) if init else None
+    before = find_restorer(None if str(init) == "english" else init) if init else None
     network = started_from(before, chosen_recipe) if before else None
     with Bar("reading") as bar:
         chosen = corpus.choose(
