@@ -71,7 +71,6 @@ def test_a_restorer_is_trained_further_and_grows(auricle: Run, restorer: Path, t
         "auricle: mine: first.linear.weight is of another network than the recipe's: take its own recipe.\n"
     )
 
-
     embedded = auricle("restore", "train", text, "--recipe", recipe, "--output", output, "--init", "english")
     assert embedded.err == "auricle: english: has kinds of words: say so in the recipe.\n"
 
