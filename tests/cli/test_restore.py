@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from passage import ALICE
 
 from auricle.restoration import read_restorer
+from auricle.restoration.model import write_restorer
 
 from .conftest import Run
 
@@ -56,10 +58,12 @@ def test_a_restorer_is_trained_measured_and_used(auricle: Run, restorer: Path, t
 def test_a_restorer_is_trained_further_and_grows(auricle: Run, restorer: Path, text: Path, tmp_path: Path) -> None:
     recipe, output = tmp_path / "larger.toml", tmp_path / "larger.restorer"
     recipe.write_text(RECIPE.replace("[1, 2]", "[1, 2, 4]").replace("40.0", "2.0") + 'optimizer = "muon"\n')
+    write_restorer(replace(read_restorer(restorer), biases=(0.0, 0.5, *[0.0] * 6)), restorer)
     trained = auricle("restore", "train", text, "--recipe", recipe, "--output", output, "--init", restorer)
     assert trained.code == 0, trained.err
     old, new = read_restorer(restorer), read_restorer(output)
     assert new.context == old.context + 4
+    assert new.biases == old.biases != (0.0,) * 8
     assert new.card["began_from"] == {key: old.card[key] for key in ("data", "words_read")} | {"created": old.created}
     by_chance = auricle("restore", "train", text, "--recipe", recipe, "--output", output)
     assert _loss(trained.out) < 0.7 * _loss(by_chance.out)

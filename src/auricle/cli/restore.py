@@ -139,6 +139,8 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         kinds=kinds,
         words=[text.words[number] for number in text.ids[:_MEASURED_WORDS].tolist()],
     )
+    if before:  # where there is no dev to choose them by
+        model = replace(model, biases=before.biases)
     if dev:
         biases = tune_biases(NeuralRestorer(model), dev)
         measured = evaluate(dev, NeuralRestorer(replace(model, biases=biases)))
