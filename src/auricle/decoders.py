@@ -79,7 +79,7 @@ def recurrent_of(bundle: Bundle, model: NgramModel) -> RecurrentModel | None:
     content = bundle.files.get(RECURRENT)
     if content is None:
         return None
-    return RecurrentModel(recurrent_from_bytes(content, model.words, f"{bundle.name}: {RECURRENT}"))
+    return RecurrentModel(recurrent_from_bytes(content, model.vocabulary, f"{bundle.name}: {RECURRENT}"))
 
 
 def beam_options(bundle: Bundle) -> BeamOptions:

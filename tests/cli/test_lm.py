@@ -88,6 +88,28 @@ def test_settings_reach_the_model(auricle: Run, text: Path, tmp_path: Path) -> N
     assert NgramModel.from_bytes(output.read_bytes()).order == 3
 
 
+def test_words_without_ngrams_can_be_found_too(auricle: Run, lm: Path, text: Path, tmp_path: Path) -> None:
+    output = tmp_path / "wider.npz"
+    result = auricle("lm", "build", text, "--output", output, "--vocabulary", 40, "--rare", 60)
+    assert (result.code, result.err) == (0, "")
+    assert re.search(r"^rare words  60, [\d.]+ % of all the others$", result.out, re.MULTILINE)
+    wider = NgramModel.from_bytes(output.read_bytes())
+    assert (len(wider.vocabulary), len(wider.words)) == (40, 100)
+    assert set(wider.words) < set(NgramModel.from_bytes(lm.read_bytes()).words)
+    arpa = tmp_path / "wider.arpa"
+    assert auricle("lm", "convert", output, arpa).code == 0
+    assert "ngram 1=40\n" in arpa.read_text()  # to others they are unknown words
+    again = tmp_path / "again.npz"
+    assert auricle("lm", "build", text, "--output", again, "--vocabulary", output, "--order", 2).code == 0
+    assert NgramModel.from_bytes(again.read_bytes()).words == wider.vocabulary
+    for given in ("3", "65537"):
+        refused = auricle("lm", "build", text, "--output", again, "--vocabulary", given)
+        assert refused.code == 2
+        assert f"{given} is not in the range 4 to 65536." in " ".join(refused.err.split())
+    missing = auricle("lm", "build", text, "--output", again, "--vocabulary", tmp_path / "none.npz")
+    assert (missing.code, len(missing.err.splitlines())) == (1, 1)
+
+
 def test_texts_are_mixed_by_what_they_tell_of_the_heldout_one(auricle: Run, text: Path, tmp_path: Path) -> None:
     other, dev = tmp_path / "other.txt", tmp_path / "dev.txt"
     other.write_text("the court heard the case\nthe judge of the court was fair\nthe case was closed by the judge\n")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from auricle.decoding.codebook import quantise
 from auricle.decoding.ngram import NgramModel
-from auricle.decoding.trie import SPECIALS, Floats, Level, Trie
+from auricle.decoding.trie import SPECIALS, Floats, Level, Rare, Trie
 from auricle.errors import BundleError
 
 Arrays = dict[str, Any]
@@ -105,6 +105,90 @@ def test_an_unknown_word_has_the_probability_of_unk_and_cuts_the_context(model: 
     assert model.score_sentence(["dog", "cat"]) == pytest.approx((-9 - 0.1) - 4 + (-0.2 - 2))
 
 
+def changed(content: bytes, change: Callable[[Arrays], object]) -> bytes:
+    arrays: Arrays = dict(np.load(io.BytesIO(content)))
+    change(arrays)
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def put(name: str, value: Any) -> Callable[[Arrays], object]:
+    return lambda arrays: arrays.update({name: np.asarray(value)})
+
+
+def one(name: str, index: int, value: float) -> Callable[[Arrays], object]:
+    def change(arrays: Arrays) -> None:
+        arrays[name] = arrays[name].copy()
+        arrays[name][index] = value
+
+    return change
+
+
+def text(words: str) -> Any:
+    return np.frombuffer(words.encode(), np.uint8)
+
+
+RARE = Rare(("ant", "emu", "yak"), np.log(np.array([0.5, 0.2, 0.1], np.float32)))
+
+
+def test_rare_words_share_what_unknown_ones_have(model: NgramModel) -> None:
+    wider = NgramModel(replace(model.trie, rare=RARE))
+    assert wider.vocabulary == model.words
+    assert wider.words == (*model.words, "ant", "emu", "yak")
+    assert wider.score_sentence(["emu", "cat"]) == pytest.approx((-9 - 0.1 + math.log(0.2)) - 4 + (-0.2 - 2))
+    assert wider.score_sentence(["dog", "cat"]) == model.score_sentence(["dog", "cat"])
+    assert wider.unigrams[wider.ids["yak"]] == pytest.approx(-9 + math.log(0.1))
+    report = wider.perplexity([["the", "yak"], ["dog"]])
+    assert (report.words, report.unknown) == (3, 1)
+    assert wider.in_vocabulary(np.array([0, 5, 6, 8])).tolist() == [0, 5, 0, 0]
+    assert RARE.share == pytest.approx(0.8)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 60), st.integers(1, 300))
+@settings(max_examples=30, deadline=None)
+def test_a_rare_word_is_to_any_model_what_an_unknown_one_is(seed: int, order: int, vocabulary: int, size: int) -> None:
+    trie = random_trie(np.random.default_rng(seed), vocabulary, order, size)
+    plain, wider = NgramModel(trie), NgramModel(replace(trie, rare=RARE))
+    words = np.random.default_rng(seed).integers(0, len(wider.words), (20, 7))
+    states = np.full((20, order - 1), -1, np.int32)
+    for step in words.T:
+        own = wider.in_vocabulary(step)
+        expected, after = plain.score(states, own)
+        log_probs, states = wider.score(states, step)
+        np.testing.assert_array_equal(states, after)
+        shares = np.concatenate((np.zeros(len(trie.words)), RARE.log_shares))[step]
+        np.testing.assert_allclose(log_probs, expected + shares, atol=2e-5, rtol=1e-6)
+
+
+def test_a_file_keeps_rare_words_and_says_that_it_has_them(model: NgramModel) -> None:
+    content = NgramModel(replace(model.trie, rare=RARE)).to_bytes()
+    read = NgramModel.from_bytes(content)
+    assert read.words[-3:] == RARE.words
+    np.testing.assert_array_equal(read.trie.rare.log_shares, RARE.log_shares)
+    formats = [int(np.load(io.BytesIO(one))["format"][0]) for one in (content, model.to_bytes())]
+    assert formats == [3, 2]
+
+
+BAD_RARE = {
+    "not in order": put("rare", text("b\na\nc")),
+    "one twice": put("rare", text("a\na\nb")),
+    "an empty one": put("rare", text("\na\nb")),
+    "one of the vocabulary": put("rare", text("ant\ncat\nyak")),
+    "more than shares": put("rare", text("a\nb\nc\nd")),
+    "shares of more than one": one("rare_log_shares_book", 0, 0.5),
+    "no number": one("rare_log_shares_book", 0, math.nan),
+}
+
+
+@pytest.mark.parametrize("change", BAD_RARE.values(), ids=list(BAD_RARE))
+def test_rare_words_that_are_none_are_refused(model: NgramModel, change: Callable[[Arrays], object]) -> None:
+    content = NgramModel(replace(model.trie, rare=RARE)).to_bytes()
+    NgramModel.from_bytes(changed(content, lambda arrays: None))
+    with pytest.raises(BundleError, match=r"^my.npz: [^\n]*: build or get it again\.$"):
+        NgramModel.from_bytes(changed(content, change), "my.npz")
+
+
 @given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 60), st.integers(1, 300))
 @settings(max_examples=60, deadline=None)
 def test_any_model_scores_as_the_rule_says(seed: int, order: int, vocabulary: int, size: int) -> None:
@@ -170,34 +254,11 @@ def content() -> bytes:
     return NgramModel(without_idle_weights(random_trie(np.random.default_rng(5), 30, 3, 200))).to_bytes()
 
 
-def changed(content: bytes, change: Callable[[Arrays], object]) -> bytes:
-    arrays: Arrays = dict(np.load(io.BytesIO(content)))
-    change(arrays)
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return file.getvalue()
-
-
-def put(name: str, value: Any) -> Callable[[Arrays], object]:
-    return lambda arrays: arrays.update({name: np.asarray(value)})
-
-
-def one(name: str, index: int, value: float) -> Callable[[Arrays], object]:
-    def change(arrays: Arrays) -> None:
-        arrays[name] = arrays[name].copy()
-        arrays[name][index] = value
-
-    return change
-
-
-def text(words: str) -> Any:
-    return np.frombuffer(words.encode(), np.uint8)
-
-
 HOSTILE = {
     "no vocabulary": lambda arrays: arrays.pop("vocabulary"),
     "no trigrams": lambda arrays: arrays.pop("words_3"),
-    "other format": put("format", np.array([3, 3], np.uint8)),
+    "other format": put("format", np.array([4, 3], np.uint8)),
+    "rare words without any": put("format", np.array([3, 3], np.uint8)),
     "earlier format": put("format", np.array([1, 3], np.uint8)),
     "order zero": put("format", np.array([2, 0], np.uint8)),
     "order without arrays": put("format", np.array([2, 9], np.uint8)),

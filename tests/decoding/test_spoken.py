@@ -34,6 +34,7 @@ from auricle.decoding import (
 )
 from auricle.decoding import spoken as spoken_decoding
 from auricle.decoding.forward import log_likelihoods
+from auricle.decoding.trie import Rare
 from auricle.errors import AuricleError
 from auricle.features import Array
 
@@ -160,6 +161,28 @@ def test_a_recurrent_model_has_a_part_of_the_language_models_weight() -> None:
         words = [[MODEL.ids[word] for word in text.split()]]
         more = float(recurrent.log_probs(words)[0] - MODEL.score_texts(words)[0])
         assert score == pytest.approx(plain[text] + 0.8 * 0.4 * more, abs=1e-4), text
+
+
+def test_a_rare_word_is_found_as_it_is_said_and_a_recurrent_model_hears_of_an_unknown_one() -> None:
+    rare = Rare(("gnu", "tooth"), np.log(np.array([0.3, 0.01], np.float32)))
+    wider = NgramModel(replace(MODEL.trie, rare=rare))
+    said = {**SAID, "gnu": (("N", "UW"),), "tooth": (("T", "UW", "TH"),)}
+    lexicon = SpokenLexicon(Pronunciations.of(wider.words, said, PHONES), wider.unigrams, len(PHONES))
+    recurrent = RecurrentModel(recurrent_weights(MODEL, {"<unk>": 0.2, "den": 0.9}))
+
+    def read(part: float) -> dict[str, float]:
+        options = replace(OPTIONS, alpha=0.8, recurrent=part, nbest=50)
+        made = SpokenDecoder(ENGLISH, wider, lexicon, options, Letters, recurrent=recurrent)
+        return {one.text: one.score for one in made.decode(heard("go gnu", "G OW | N UW", sure=0.9))}
+
+    assert next(iter(read(0.0))) == "go gnu"
+    plain, weighed = read(0.0), read(0.5)
+    assert weighed["go gnu"] - plain["go gnu"] == pytest.approx(
+        0.8
+        * 0.5
+        * float(recurrent.log_probs([[MODEL.ids["go"], 0]])[0] - MODEL.score_texts([[MODEL.ids["go"], 0]])[0]),
+        abs=1e-4,
+    )
 
 
 AGAIN = replace(OPTIONS, hearings=2, again=0.5)

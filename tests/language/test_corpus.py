@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from auricle.alphabet import ENGLISH
-from auricle.language.corpus import choose_vocabulary, make_corpus, token_ids
+from auricle.language.corpus import choose_rare, choose_vocabulary, make_corpus, token_ids
 from auricle.language.counts import count, with_ends
 from auricle.language.prepare import prepare
 
@@ -31,6 +32,27 @@ def test_the_vocabulary_is_the_most_frequent_words_in_order_of_code_points() -> 
 def test_the_vocabulary_fits_sixteen_bits() -> None:
     corpus = make_corpus([[" ".join(f"w{index}" for index in range(70_000))]])
     assert len(choose_vocabulary(corpus, 1_000_000)) == 65_536
+
+
+def test_rare_words_are_the_likeliest_of_those_outside_the_vocabulary() -> None:
+    corpus = make_corpus([["é é é z z z a a b b' b' b' b' zz zz"]])
+    found = choose_rare([corpus], choose_vocabulary(corpus, 5), 3)
+    # Outside are z, é or b' (the third of them), a, b and zz: of 3 + 2 + 1 + 2 times, half a time taken off each.
+    assert choose_vocabulary(corpus, 5)[3:] == ("b'", "é")
+    assert found.words == ("a", "z", "zz")
+    np.testing.assert_allclose(np.exp(found.log_shares), [1.5 / 8, 2.5 / 8, 1.5 / 8], rtol=1e-6)
+    assert len(choose_rare([corpus], choose_vocabulary(corpus, 5), 0)) == 0
+    assert len(choose_rare([corpus], corpus.words, 9)) == 0
+    assert choose_rare([corpus], choose_vocabulary(corpus, 5), 99).share == pytest.approx(6 / 8)
+
+
+def test_of_mixed_texts_each_says_what_is_rare_by_its_weight() -> None:
+    corpus = make_corpus([["a a a b"], ["a a a a a a c c"]])
+    parts = [corpus.select(np.array([first, not first])) for first in (True, False)]
+    found = choose_rare(parts, ("<unk>", "<s>", "</s>", "a"), 9, weights=[0.75, 0.25])
+    assert found.words == ("b", "c")
+    shares = np.array([0.75 * 0.5 / 4, 0.25 * 1.5 / 8]) / (0.75 * 1 / 4 + 0.25 * 2 / 8)
+    np.testing.assert_allclose(np.exp(found.log_shares), shares, rtol=1e-6)
 
 
 def test_ngrams_do_not_cross_sentences() -> None:

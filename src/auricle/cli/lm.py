@@ -187,7 +187,7 @@ def _recurrent(model: NgramModel, path: Path) -> bytes:
     from auricle.decoding.recurrent import recurrent_from_bytes
 
     content = recurrent_file(path)
-    recurrent_from_bytes(content, model.words, str(path))
+    recurrent_from_bytes(content, model.vocabulary, str(path))
     return content
 
 

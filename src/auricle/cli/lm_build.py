@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from auricle.cli.lm import (
     Spell,
     Texts,
     alphabet_of,
+    language_model,
     lm_app,
     measured,
     perplexity_of,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from auricle.decoding.trie import Floats
     from auricle.language.estimate import Estimate
     from auricle.language.prepare import Prepared
+
+_LEAST_VOCABULARY = 4
 
 
 @lm_app.command()
@@ -61,7 +65,19 @@ def build(  # noqa: PLR0917  (typer makes options of them)
             "best: for a little text that is like what will be heard, beside much that is not.",
         ),
     ] = False,
-    vocabulary: Annotated[int, typer.Option(min=4, max=65_536, help="Words at most, the most frequent.")] = 65_000,
+    vocabulary: Annotated[
+        str,
+        typer.Option(
+            metavar="N|LM",
+            help="Words at most, the most frequent, up to 65,536; or the words of that language model or bundle.",
+        ),
+    ] = "65000",
+    rare: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Words at most beside these, the next in frequency: without n-grams, but they can be found."
+        ),
+    ] = 0,
     min_count: Annotated[int, typer.Option(min=1, help="Leave out words seen fewer times than this.")] = 1,
     exclude: Exclude = None,
     exclude_hashes: ExcludeHashes = None,
@@ -81,12 +97,13 @@ def build(  # noqa: PLR0917  (typer makes options of them)
     """
     from auricle.decoding.ngram import NgramModel
     from auricle.language.arpa import write_arpa
-    from auricle.language.corpus import choose_vocabulary, token_ids
+    from auricle.language.corpus import choose_rare, choose_vocabulary, token_ids
     from auricle.language.estimate import estimate
     from auricle.language.mixing import estimate_mixture
     from auricle.language.prepare import prepare
 
     thresholds = _thresholds(prune, order)
+    size, given = _vocabulary(vocabulary)
     alphabet = alphabet_of(model)
     heldout = heldout or []
     if mix and (len(texts) < 2 or not heldout):
@@ -103,9 +120,10 @@ def build(  # noqa: PLR0917  (typer makes options of them)
         )
         bar.tell(len(texts) / (len(texts) + 1), "estimating")
         corpus = prepared.corpus
-        words = choose_vocabulary(corpus, vocabulary, min_count)
+        words = given or choose_vocabulary(corpus, size, min_count)
         settings: dict[str, Any] = {"order": order, "prune": thresholds, "entropy": entropy}
         weights: tuple[float, ...] = ()
+        parts = [corpus]
         if mix:
             parts = [corpus.select(prepared.texts == index) for index in range(len(texts))]
             for path, part in zip(texts, parts, strict=True):
@@ -118,9 +136,12 @@ def build(  # noqa: PLR0917  (typer makes options of them)
             estimated = estimate(token_ids(corpus, words), corpus.starts, words, **settings)
     if arpa:
         write_arpa(estimated.trie, arpa)
-    content = NgramModel(estimated.trie).to_bytes()
+    further = choose_rare(parts, words, rare, weights=weights)
+    content = NgramModel(replace(estimated.trie, rare=further)).to_bytes()
     write_whole(output, content)
     typer.echo("\n".join(_lines(prepared, estimated)))
+    if further:
+        typer.echo(f"{'rare words':<12}{len(further):,}, {100 * further.share:.1f} % of all the others")
     for path, weight in zip(texts, weights, strict=False):
         typer.echo(f"{'mixed':<12}{100 * weight:.1f} % {path}")
     typer.echo(f"{output}: {len(content) / 1e6:.2f} MB, {len(zlib.compress(content)) / 1e6:.2f} MB in a bundle")
@@ -131,6 +152,19 @@ def build(  # noqa: PLR0917  (typer makes options of them)
 
 def _judged(texts: list[Path], alphabet: Alphabet, spell: bool, model: NgramModel) -> Floats:
     return model.log_probs(sentences_of(texts, alphabet, spell))
+
+
+def _vocabulary(given: str) -> tuple[int, tuple[str, ...]]:
+    """Return how many words a model has at most, or the words of a language model."""
+    from auricle.decoding.trie import LARGEST_VOCABULARY
+
+    if not given.isdecimal():
+        return 0, language_model(Path(given)).vocabulary
+    if not _LEAST_VOCABULARY <= int(given) <= LARGEST_VOCABULARY:
+        raise typer.BadParameter(
+            f"{given} is not in the range {_LEAST_VOCABULARY} to {LARGEST_VOCABULARY}.", param_hint="--vocabulary"
+        )
+    return int(given), ()
 
 
 def _thresholds(prune: str | None, order: int) -> list[int]:

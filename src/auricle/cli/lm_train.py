@@ -105,10 +105,10 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         for path, part in zip(texts, parts, strict=True):
             if not part.sentences:
                 raise LanguageModelError(f"{path}: nothing is left of it to learn from: leave it out.")
-        ids = [torch.from_numpy(token_ids(part, ngrams.words).astype("int64")) for part in parts]
+        ids = [torch.from_numpy(token_ids(part, ngrams.vocabulary).astype("int64")) for part in parts]
         # A text that is read more often has a greater say in which words are frequent; what begins a text is the first.
         counts = sum(
-            share * torch.bincount(own, minlength=len(ngrams.words)) / len(own)
+            share * torch.bincount(own, minlength=len(ngrams.vocabulary)) / len(own)
             for share, own in zip(shares, ids, strict=True)
         )
         counts = torch.as_tensor(counts)
@@ -126,19 +126,19 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             shares,
             int(ranks[START]),
             chosen,
-            len(ngrams.words),
+            len(ngrams.vocabulary),
             init=begin,
             max_minutes=max_time,
             tell=lambda now: bar.tell(now.share, f"{now.words / 1e6:.1f} million words, {now.loss:.3f} nats a word"),
         )
-    content = recurrent_to_bytes(to_weights(trained, ranks.tolist()), ngrams.words)
+    content = recurrent_to_bytes(to_weights(trained, ranks.tolist()), ngrams.vocabulary)
     write_whole(output, content)
     typer.echo(f"{'left out':<12}{left_out[0]:,} duplicates, {left_out[1]:,} excluded")
     typer.echo(f"{'kept':<12}{kept[0]:,} sentences, {kept[1]:,} words")
     typer.echo(f"{'read':<12}{end.words:,} words in {end.step:,} steps, {end.loss:.3f} nats a word at last")
     size = len(zlib.compress(content)) / 1e6
     typer.echo(f"{output}: {parameters_in(trained):,} weights, {len(content) / 1e6:.2f} MB, {size:.2f} MB in a bundle")
-    written = RecurrentModel(recurrent_from_bytes(content, ngrams.words, str(output)))
+    written = RecurrentModel(recurrent_from_bytes(content, ngrams.vocabulary, str(output)))
     for path in heldout:
         typer.echo(_measured(path, ngrams, written, alphabet, spell))
 
@@ -161,14 +161,15 @@ def _weights_in(path: Path, ngrams: NgramModel) -> RecurrentWeights:
         content = read_bundle(path).files.get(RECURRENT)
         if content is None:
             raise BundleError(f"{path}: the bundle has no recurrent language model to begin with.")
-        return recurrent_from_bytes(content, ngrams.words, f"{path}: {RECURRENT}")
-    return recurrent_from_bytes(recurrent_file(path), ngrams.words, str(path))
+        return recurrent_from_bytes(content, ngrams.vocabulary, f"{path}: {RECURRENT}")
+    return recurrent_from_bytes(recurrent_file(path), ngrams.vocabulary, str(path))
 
 
 def _measured(path: Path, ngrams: NgramModel, recurrent: RecurrentModel, alphabet: Alphabet, spell: bool) -> str:
     from auricle.decoding.trie import UNKNOWN
 
-    texts = [[ngrams.ids.get(word, UNKNOWN) for word in words] for words in sentences_of([path], alphabet, spell)]
+    known = {word: index for index, word in enumerate(ngrams.vocabulary)}
+    texts = [[known.get(word, UNKNOWN) for word in words] for words in sentences_of([path], alphabet, spell)]
     words = max(1, sum(map(len, texts)))
 
     def perplexity(log_probs: Any) -> str:

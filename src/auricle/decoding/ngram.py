@@ -54,13 +54,19 @@ class NgramModel:
     A state is a row of int32: for k = 1 .. order - 1, the index of the n-gram of order k that the last k words form,
     or -1 where the model has none. N-grams of all orders are numbered together, so a word's id is its index. Words are
     ids, see `ids`. A model holds nothing that a query changes.
+
+    `words` are all words, of which those of `vocabulary` come first; the others are rare ones, which share <unk>: each
+    has its part of what the model gives to that, and what comes next only knows that there was such a word.
+    `unigrams [words]` are log-probabilities without a context.
     """
 
     def __init__(self, trie: Trie | StoredTrie) -> None:
         self.order = trie.order
-        self.words = trie.words
+        self.vocabulary, self._rare = trie.words, trie.rare
+        self.words = (*trie.words, *trie.rare.words)
         self._counts = trie.counts
-        self.unigrams: Floats = trie.unigrams.log_probs
+        own: Floats = trie.unigrams.log_probs
+        self.unigrams: Floats = np.concatenate((own, own[UNKNOWN] + trie.rare.log_shares))
         # One more, of weight one, is what a state of -1 reads.
         self._unigram_back_offs: Floats = np.concatenate((trie.unigrams.back_offs, np.zeros(1, np.float32)))
         # With parents numbered over all orders, the keys of all orders are one ascending row, and one search does for
@@ -75,7 +81,7 @@ class NgramModel:
         limit = sum(self._counts[:-1]) << WORD_BITS
         self._keys = SortedKeys(sum(self._counts[1:]), pieces, least=-1 << WORD_BITS, limit=limit)
         self._log_probs = Weights([level.log_probs for level in higher])
-        self._back_offs = Weights([level.back_offs for level in higher[:-1]], room=len(self.words))
+        self._back_offs = Weights([level.back_offs for level in higher[:-1]], room=len(self.vocabulary))
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
@@ -85,20 +91,24 @@ class NgramModel:
     @property
     def trie(self) -> Trie:
         """The model's n-grams, order by order."""
-        words = len(self.words)
-        levels = [Level(np.arange(words, dtype=np.int64), self.unigrams, self._unigram_back_offs[:-1])]
+        words = len(self.vocabulary)
+        levels = [Level(np.arange(words, dtype=np.int64), self.unigrams[:words], self._unigram_back_offs[:-1])]
         parents = self._firsts
         for place, (first, count) in enumerate(zip(self._firsts[1:], self._counts[1:], strict=True)):
             keys = self._keys[first - words : first - words + count] - (parents[place] << WORD_BITS)
             is_highest = place == len(self._counts) - 2
             back_offs = np.zeros(0, np.float32) if is_highest else self._back_offs.part(place)
             levels.append(Level(keys, self._log_probs.part(place), back_offs))
-        return Trie(self.words, tuple(levels))
+        return Trie(self.vocabulary, tuple(levels), self._rare)
 
     @property
     def _firsts(self) -> list[int]:
         """The index of the first n-gram of each order."""
         return [0, *accumulate(self._counts[:-1])]
+
+    def in_vocabulary(self, words: NDArray[Any]) -> NDArray[Any]:
+        """Return words [n] with <unk> for those that share it."""
+        return np.where(words < len(self.vocabulary), words, UNKNOWN)
 
     def start(self) -> States:
         """Return the state after <s>, int32 [order - 1]."""
@@ -119,13 +129,17 @@ class NgramModel:
 
         The longest n-gram that the model has counts, and the back-off weights of all longer contexts (ARPA's rule). An
         unknown word has the probability of <unk>; after it, unless the model has n-grams with <unk>, the context is
-        forgotten.
+        forgotten. A rare word has its share of that probability, and leaves the same context.
         """
         log_probs = self.unigrams.take(words)
+        if self._rare:
+            words = self.in_vocabulary(words)
+            log_probs, alone = self.unigrams.take(words), log_probs
+            shares = alone - log_probs
         new_states = np.empty_like(states)
         new_states[:, :1] = words[:, None]
         if self.order == 1:
-            return log_probs, new_states
+            return (log_probs + shares if self._rare else log_probs), new_states
         keys = states.astype(np.int64)
         keys <<= WORD_BITS
         keys |= words[:, None]
@@ -139,7 +153,9 @@ class NgramModel:
         for k in range(1, self.order - 1):
             log_probs += back_offs[:, k - 1]
             np.copyto(log_probs, longer[:, k], where=found[:, k])
-        at += len(self.words)
+        if self._rare:
+            log_probs += shares
+        at += len(self.vocabulary)
         new_states[:, 1:] = np.where(found, at, -1)[:, :-1]
         return log_probs, new_states
 

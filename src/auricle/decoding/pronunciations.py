@@ -20,6 +20,7 @@ from auricle.features import Array
 WORD_END = 1
 FIRST_PHONE = 2
 _LONGEST = 255  # phones of a word: a byte says how many
+_SHORT_IDS = 1 << 16
 _MOST_ALIKE = 12  # words that are said alike; the rarest of more are left out
 
 
@@ -30,7 +31,7 @@ class Pronunciations:
     A word may have several. `vocabulary` is a checksum of the language model's words.
     """
 
-    words: npt.NDArray[np.uint16]
+    words: npt.NDArray[np.unsignedinteger]
     lengths: npt.NDArray[np.uint8]
     phones: npt.NDArray[np.uint8]
     vocabulary: int
@@ -48,7 +49,7 @@ class Pronunciations:
             if 0 < len(one) <= _LONGEST and ids.keys() >= set(one)
         ]
         return cls(
-            np.array([number for number, _ in rows], np.uint16),
+            np.array([number for number, _ in rows], np.uint16 if len(words) <= _SHORT_IDS else np.uint32),
             np.array([len(one) for _, one in rows], np.uint8),
             np.array([phone for _, one in rows for phone in one], np.uint8),
             checksum(words),
@@ -70,9 +71,10 @@ class Pronunciations:
         except Exception as error:  # zipfile and numpy let out those of every parser below them
             raise BundleError(f"{where}: not the pronunciations of a language model: get the bundle again.") from error
         types = [array.dtype.str for array in (found.words, found.lengths, found.phones)]
+        one_row = found.words.ndim == found.lengths.ndim == found.phones.ndim == 1
         if found.vocabulary != checksum(words):
             raise BundleError(f"{where}: these are the pronunciations of another language model's words.")
-        fits = types == ["<u2", "|u1", "|u1"] and found.words.ndim == found.lengths.ndim == found.phones.ndim == 1
+        fits = one_row and types[0] in {"<u2", "<u4"} and types[1:] == ["|u1", "|u1"]
         fits = fits and len(found.words) == len(found.lengths)
         fits = fits and int(found.lengths.sum(dtype=np.int64)) == len(found.phones) and bool((found.lengths > 0).all())
         fits = fits and int(found.words.max(initial=0)) < len(words)

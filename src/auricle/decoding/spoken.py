@@ -173,8 +173,10 @@ class SpokenDecoder:
         tokens = {text: tuple(self._alphabet.encode(text)) for text in texts}
         scores = np.array([one.score for one in texts.values()])
         if self._recurrent and self.options.recurrent:
-            # So much of the one language model is taken away as is given to the other.
-            words = [(*before, *one.words) for one in texts.values()]
+            # So much of the one language model is taken away as is given to the other. Which rare word it is, both of
+            # them are told by the same shares.
+            found = [np.array([*before, *one.words], np.int64) for one in texts.values()]
+            words = [self._model.in_vocabulary(one).tolist() for one in found]
             more = self._recurrent.log_probs(words) - self._model.score_texts(words)
             scores = scores + self.options.alpha * self.options.recurrent * more
         if self.options.letters:

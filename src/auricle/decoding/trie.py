@@ -51,11 +51,37 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Rare:
+    """Words too rare for n-grams of their own, in order of code points: each is a part of what <unk> stands for.
+
+    `log_shares` are natural logarithms of those parts, which are one together at most: the rest is what no list has.
+    """
+
+    words: tuple[str, ...]
+    log_shares: Floats
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @property
+    def share(self) -> float:
+        """The part of <unk> that they are together."""
+        return float(np.exp(self.log_shares, dtype=np.float64).sum())
+
+
+NO_RARE = Rare((), np.zeros(0, np.float32))
+
+
+@dataclass(frozen=True)
 class Trie:
-    """A back-off model: its vocabulary by id (`SPECIALS` first, the rest in order of code points) and its levels."""
+    """A back-off model: its vocabulary by id (`SPECIALS` first, the rest in order of code points) and its levels.
+
+    The ids of rare words come after those of the vocabulary.
+    """
 
     words: tuple[str, ...]
     levels: tuple[Level, ...]
+    rare: Rare = NO_RARE
 
     @property
     def unigrams(self) -> Level:

@@ -16,17 +16,28 @@ from numpy.typing import NDArray
 
 from auricle import archive
 from auricle.decoding.codebook import ENTRIES, Quantised, quantise
-from auricle.decoding.trie import LARGEST_VOCABULARY, SPECIALS, WORD_BITS, Keys, Level, Trie
+from auricle.decoding.trie import (
+    LARGEST_VOCABULARY,
+    NO_RARE,
+    SPECIALS,
+    WORD_BITS,
+    Keys,
+    Level,
+    Rare,
+    Trie,
+)
 from auricle.errors import BundleError
 
 FORMAT = 2
 _EARLIER = 1  # says of all n-grams, not only of contexts, what follows them
+_WITH_RARE = 3  # the same as 2, and rare words
+_FORMATS = (_EARLIER, FORMAT, _WITH_RARE)
 _LARGEST_ORDER = 9
 _LONGEST_HEADER = 1024  # bytes
 _PIECE = 1 << 15  # n-grams whose keys are made at a time: they stay in the processor's cache
 _COUNT_TYPES = ("<u1", "<u2", "<u4")
 _EXPANSION = 100  # a file with more patterns is no language model, and might fill any memory
-
+_WHOLE = 1.01  # rounded to 256 values, shares that are one together may be a little more
 
 _NO_WEIGHTS = Quantised(np.zeros(0, np.uint8), np.zeros(0, np.float32))
 
@@ -38,7 +49,7 @@ class _BadTrieError(ValueError):
 def trie_to_bytes(trie: Trie) -> bytes:
     """Return a trie as the content of an `.npz`, log-probabilities and back-offs of all but unigrams quantised."""
     arrays: dict[str, NDArray[Any]] = {
-        "format": np.array([FORMAT, trie.order], "<u1"),
+        "format": np.array([_WITH_RARE if trie.rare else FORMAT, trie.order], "<u1"),
         "vocabulary": np.frombuffer("\n".join(trie.words).encode(), "<u1"),
         "log_probs_1": trie.levels[0].log_probs.astype("<f4"),
         "back_offs_1": trie.levels[0].back_offs.astype("<f4"),
@@ -53,6 +64,9 @@ def trie_to_bytes(trie: Trie) -> bytes:
         if order > 2:
             indices, book = quantise(lower.back_offs)
             arrays |= _stored(f"back_offs_{order - 1}", indices[contexts], book)
+    if trie.rare:
+        arrays["rare"] = np.frombuffer("\n".join(trie.rare.words).encode(), "<u1")
+        arrays |= _stored("rare_log_shares", *quantise(trie.rare.log_shares))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as target:
         for name, array in arrays.items():
@@ -100,6 +114,7 @@ class StoredTrie:
     words: tuple[str, ...]
     unigrams: Level
     higher: tuple[StoredLevel, ...]
+    rare: Rare = NO_RARE
 
     @property
     def order(self) -> int:
@@ -160,10 +175,10 @@ def read_trie(content: bytes) -> StoredTrie:
     """Read what trie_to_bytes wrote. Raises what `damage_told` tells."""
     arrays = _Arrays(content)
     form = arrays.take("format", "<u1")
-    if len(form) != 2 or form[0] not in {_EARLIER, FORMAT} or not 1 <= form[1] <= _LARGEST_ORDER:
-        known = f"{_EARLIER} and {FORMAT}"
+    if len(form) != 2 or form[0] not in _FORMATS or not 1 <= form[1] <= _LARGEST_ORDER:
+        known = f"{_FORMATS[0]} to {_FORMATS[-1]}"
         raise _BadTrieError(f"format {form.tolist()[:1]} is not known to this auricle, which reads {known}")
-    level, highest = _level if form[0] == FORMAT else _earlier_level, int(form[1])
+    level, highest = _earlier_level if form[0] == _EARLIER else _level, int(form[1])
     words = _vocabulary(arrays)
     log_probs, back_offs = (arrays.take(f"{name}_1", "<f4") for name in ("log_probs", "back_offs"))
     if len(log_probs) != len(words) or len(back_offs) != len(words):
@@ -173,17 +188,32 @@ def read_trie(content: bytes) -> StoredTrie:
     higher: list[StoredLevel] = []
     for order in range(2, highest + 1):
         higher.append(level(arrays, order, highest, len(words), len(higher[-1] if higher else unigrams)))
-    return StoredTrie(words, unigrams, tuple(higher))
+    rare = _rare(arrays, frozenset(words)) if form[0] == _WITH_RARE else NO_RARE
+    return StoredTrie(words, unigrams, tuple(higher), rare)
 
 
 def _vocabulary(arrays: _Arrays) -> tuple[str, ...]:
     words = tuple(arrays.take("vocabulary", "<u1").tobytes().decode().split("\n"))
-    own = words[len(SPECIALS) :]
     if not len(SPECIALS) <= len(words) <= LARGEST_VOCABULARY or words[: len(SPECIALS)] != SPECIALS:
         raise _BadTrieError("its vocabulary is not one")
-    if "" in own or not all(map(operator.lt, own, own[1:])):
+    if not _is_in_order(words[len(SPECIALS) :]):
         raise _BadTrieError("its vocabulary is not in order")
     return words
+
+
+def _rare(arrays: _Arrays, vocabulary: frozenset[str]) -> Rare:
+    words = tuple(arrays.take("rare", "<u1").tobytes().decode().split("\n"))
+    log_shares = _weights(arrays, "rare_log_shares")
+    if not _is_in_order(words) or not vocabulary.isdisjoint(words) or len(words) != len(log_shares):
+        raise _BadTrieError("its rare words are not in order")
+    rare = Rare(words, log_shares.values())
+    if not np.isfinite(rare.log_shares).all() or rare.share > _WHOLE:
+        raise _BadTrieError("its rare words have no shares of one")
+    return rare
+
+
+def _is_in_order(words: tuple[str, ...]) -> bool:
+    return "" not in words and all(map(operator.lt, words, words[1:]))
 
 
 def _level(arrays: _Arrays, order: int, highest: int, vocabulary: int, parents: int) -> StoredLevel:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auricle.decoding.trie import LARGEST_VOCABULARY, SPECIALS, UNKNOWN
+from auricle.decoding.trie import LARGEST_VOCABULARY, NO_RARE, SPECIALS, UNKNOWN, Rare
 
 Ids: TypeAlias = NDArray[np.uint32]
 Offsets: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
+
+_DISCOUNT = 0.5  # of each word's count: what is seen once may have been luck
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,31 @@ def choose_vocabulary(corpus: Corpus, size: int, min_count: int = 1) -> tuple[st
     room = max(min(size, LARGEST_VOCABULARY) - len(SPECIALS), 0)
     chosen = by_frequency[: min(room, int((counts >= max(min_count, 1)).sum()))]
     return (*SPECIALS, *sorted(corpus.words[index] for index in chosen))
+
+
+def choose_rare(
+    texts: Sequence[Corpus], vocabulary: Sequence[str], size: int, *, weights: Sequence[float] = ()
+) -> Rare:
+    """Return at most `size` words that are not in the vocabulary, and what part each is of all such words.
+
+    The texts number their words alike, and each counts by its weight, or by its length. The likeliest words are taken;
+    half a time is taken off how often a text has each.
+    """
+    words = texts[0].words
+    known = frozenset(vocabulary)
+    unknown = np.array([number for number, word in enumerate(words) if word not in known], np.int64)
+    if not size or not len(unknown):
+        return NO_RARE
+    lengths = [len(text.ids) for text in texts]
+    amounts, all_of_them = np.zeros(len(unknown)), 0.0
+    for text, length, weight in zip(texts, lengths, weights or lengths, strict=True):
+        counts = np.bincount(text.ids, minlength=len(words))[unknown]
+        amounts += weight * np.maximum(counts - _DISCOUNT, 0.0) / length
+        all_of_them += weight * float(counts.sum()) / length
+    chosen = np.argsort(-amounts, kind="stable")[: min(size, int(np.count_nonzero(amounts)))]
+    chosen = np.array(sorted(chosen.tolist(), key=lambda place: words[unknown[place]]), np.int64)
+    log_shares = np.log(amounts[chosen] / all_of_them).astype(np.float32)
+    return Rare(tuple(words[number] for number in unknown[chosen].tolist()), log_shares)
 
 
 def token_ids(corpus: Corpus, vocabulary: tuple[str, ...]) -> NDArray[np.uint16]:
