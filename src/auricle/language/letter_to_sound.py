@@ -138,8 +138,8 @@ class LetterToSound:
                 ended[said] = max(ended.get(said, -np.inf), log_prob + step(context, _END)[0])
         if not ended:
             return (self._loudest(letters),)
-        best = nlargest(most, ((log_prob, said) for said, log_prob in ended.items()))
-        return tuple(said for log_prob, said in best if log_prob >= best[0][0] - _NEAR)
+        likely = nlargest(most, ((log_prob, said) for said, log_prob in ended.items()))
+        return tuple(said for log_prob, said in likely if log_prob >= likely[0][0] - _NEAR)
 
     def _loudest(self, letters: str) -> Pronunciation:
         """Return the commonest sound of these letters, or of any, for a word that seems to be silent throughout."""
