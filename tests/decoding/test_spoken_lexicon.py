@@ -107,9 +107,14 @@ def test_damage_anywhere_is_refused_or_harmless(damage: list[tuple[float, int]])
     assert listed(back) == listed(FOUND)
 
 
+EARLIER = FOUND.words.astype(np.uint16)
+COUNTS = np.bincount(FOUND.words).astype(np.uint8)
+
+
 def changed(**arrays: Any) -> bytes:
     content = io.BytesIO()
-    whole = {"words": FOUND.words, "lengths": FOUND.lengths, "phones": FOUND.phones}
+    which = {"words": EARLIER} if "words" in arrays else {"counts": COUNTS}
+    whole = {**which, "lengths": FOUND.lengths, "phones": FOUND.phones}
     np.savez(content, **{**whole, "vocabulary": np.array([FOUND.vocabulary], np.uint32), **arrays})
     return content.getvalue()
 
@@ -117,20 +122,26 @@ def changed(**arrays: Any) -> bytes:
 @pytest.mark.parametrize(
     "arrays",
     [
-        {"words": FOUND.words.astype(np.int64)},
-        {"words": FOUND.words.astype(">u2")},
-        {"words": FOUND.words.astype(np.float32)},
+        {"counts": COUNTS.astype(np.int64)},
+        {"counts": COUNTS.astype(">u2")},
+        {"counts": COUNTS[:-1]},
+        {"counts": COUNTS + np.uint8(1)},
+        {"counts": COUNTS[:, None]},
+        {"counts": np.concatenate((COUNTS, np.zeros(len(MODEL.words), np.uint8)))},
+        {"words": EARLIER.astype(np.int64)},
+        {"words": EARLIER.astype(">u2")},
+        {"words": EARLIER.astype(np.float32)},
         {"lengths": FOUND.lengths.astype(np.int8)},
         {"phones": FOUND.phones.astype(np.uint16)},
-        {"words": FOUND.words[:-1]},
-        {"words": FOUND.words + np.uint16(100)},
+        {"words": EARLIER[:-1]},
+        {"words": EARLIER + np.uint16(100)},
         {"lengths": FOUND.lengths + np.uint8(1)},
         {"lengths": FOUND.lengths * np.uint8(0)},
         {"phones": FOUND.phones[:-1]},
         {"phones": FOUND.phones * np.uint8(0)},
         {"phones": FOUND.phones * np.uint8(0) + np.uint8(WORD_END)},
         {"phones": FOUND.phones + np.uint8(len(PHONES))},
-        {"words": FOUND.words[:, None]},
+        {"words": EARLIER[:, None]},
         {"lengths": FOUND.lengths[:, None]},
         {"phones": FOUND.phones[:, None]},
     ],
@@ -138,6 +149,13 @@ def changed(**arrays: Any) -> bytes:
 )
 def test_arrays_that_do_not_fit_together_are_refused(arrays: dict[str, Any]) -> None:
     assert "do not fit together" in refusal(changed(**arrays))
+
+
+@pytest.mark.parametrize("array", [{"counts": COUNTS}, {"counts": COUNTS.astype(np.uint16)}, {"words": EARLIER}])
+def test_files_of_today_and_of_before_rare_words_are_read(array: dict[str, Any]) -> None:
+    back = Pronunciations.from_bytes(changed(**array), MODEL.words, len(PHONES), WHERE)
+    assert listed(back) == listed(FOUND)
+    assert back.words.dtype == np.uint32
 
 
 @pytest.mark.parametrize("value", [[], [np.nan], [np.inf], ["a"], [[1, 2]], 5])

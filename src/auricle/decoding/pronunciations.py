@@ -20,18 +20,17 @@ from auricle.features import Array
 WORD_END = 1
 FIRST_PHONE = 2
 _LONGEST = 255  # phones of a word: a byte says how many
-_SHORT_IDS = 1 << 16
 _MOST_ALIKE = 12  # words that are said alike; the rarest of more are left out
 
 
 @dataclass(frozen=True)
 class Pronunciations:
-    """Pronunciations of words: `words [n]` are ids of the language model, `lengths [n]` their phones.
+    """Pronunciations of words: `words [n]` are ids of the language model, ascending, `lengths [n]` their phones.
 
     A word may have several. `vocabulary` is a checksum of the language model's words.
     """
 
-    words: npt.NDArray[np.unsignedinteger]
+    words: npt.NDArray[np.uint32]
     lengths: npt.NDArray[np.uint8]
     phones: npt.NDArray[np.uint8]
     vocabulary: int
@@ -49,7 +48,7 @@ class Pronunciations:
             if 0 < len(one) <= _LONGEST and ids.keys() >= set(one)
         ]
         return cls(
-            np.array([number for number, _ in rows], np.uint16 if len(words) <= _SHORT_IDS else np.uint32),
+            np.array([number for number, _ in rows], np.uint32),
             np.array([len(one) for _, one in rows], np.uint8),
             np.array([phone for _, one in rows for phone in one], np.uint8),
             checksum(words),
@@ -58,8 +57,14 @@ class Pronunciations:
     def to_bytes(self) -> bytes:
         """Return the content of a bundle's `pronunciations.npz`."""
         content = io.BytesIO()
-        vocabulary = np.array([self.vocabulary], np.uint32)
-        np.savez(content, words=self.words, lengths=self.lengths, phones=self.phones, vocabulary=vocabulary)
+        counts = np.bincount(self.words)
+        arrays = {
+            "counts": counts.astype(np.uint8 if counts.max(initial=0) <= _LONGEST else np.uint16),
+            "lengths": self.lengths,
+            "phones": self.phones,
+            "vocabulary": np.array([self.vocabulary], np.uint32),
+        }
+        np.savez(content, allow_pickle=False, **arrays)
         return content.getvalue()
 
     @classmethod
@@ -67,20 +72,25 @@ class Pronunciations:
         """Read those of a language model with these `words`, in so many phones. Raises BundleError, naming `where`."""
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                found = cls(arrays["words"], arrays["lengths"], arrays["phones"], int(arrays["vocabulary"][0]))
+                stored = {name: arrays[name] for name in arrays.files}
+            vocabulary, lengths, said = int(stored["vocabulary"][0]), stored["lengths"], stored["phones"]
+            # Files of before rare words have each one's word, others how many each word has.
+            own = stored["words"] if "words" in stored else stored["counts"]
         except Exception as error:  # zipfile and numpy let out those of every parser below them
             raise BundleError(f"{where}: not the pronunciations of a language model: get the bundle again.") from error
-        types = [array.dtype.str for array in (found.words, found.lengths, found.phones)]
-        one_row = found.words.ndim == found.lengths.ndim == found.phones.ndim == 1
-        if found.vocabulary != checksum(words):
+        if vocabulary != checksum(words):
             raise BundleError(f"{where}: these are the pronunciations of another language model's words.")
-        fits = one_row and types[0] in {"<u2", "<u4"} and types[1:] == ["|u1", "|u1"]
-        fits = fits and len(found.words) == len(found.lengths)
-        fits = fits and int(found.lengths.sum(dtype=np.int64)) == len(found.phones) and bool((found.lengths > 0).all())
-        fits = fits and int(found.words.max(initial=0)) < len(words)
-        if not fits or ((found.phones < FIRST_PHONE) | (found.phones >= FIRST_PHONE + phones)).any():
+        fits = own.ndim == lengths.ndim == said.ndim == 1 and lengths.dtype.str == said.dtype.str == "|u1"
+        fits = fits and int(lengths.sum(dtype=np.int64)) == len(said) and bool((lengths > 0).all())
+        if "words" in stored:
+            fits = fits and own.dtype.str == "<u2" and len(own) == len(lengths) and own.max(initial=0) < len(words)
+        else:
+            fits = fits and own.dtype.str in {"|u1", "<u2"} and len(own) <= len(words)
+            fits = fits and int(own.sum(dtype=np.int64)) == len(lengths)
+        if not fits or ((said < FIRST_PHONE) | (said >= FIRST_PHONE + phones)).any():
             raise BundleError(f"{where}: the pronunciations do not fit together: get the bundle again.")
-        return found
+        numbers = own if "words" in stored else np.arange(len(own)).repeat(own)
+        return cls(numbers.astype(np.uint32), lengths, said, vocabulary)
 
     def first(self) -> dict[int, tuple[int, ...]]:
         """Return the phones of each word that is said, by its id: of several ways the first, which is the commonest."""
