@@ -36,14 +36,6 @@ def test_every_word_of_texts_is_said(auricle: Run, tmp_path: Path, dictionary: P
     assert said["dog"] == (("D", "AO", "G"), ("D", "AA", "G"))
 
 
-def test_words_may_be_guessed_in_several_ways(auricle: Run, tmp_path: Path, dictionary: Path) -> None:
-    text, output = tmp_path / "text.txt", tmp_path / "words.dict"
-    text.write_text("gob\n")
-    options = ("--output", output, "--dictionary", dictionary, "--guesses", 3)
-    assert auricle("lm", "pronounce", text, *options).code == 0
-    assert {("G", "AO", "B"), ("G", "AA", "B")} <= set(read_pronunciations(output)["gob"])
-
-
 @pytest.mark.parametrize("kind", [".npz", ".arpa"])
 def test_language_models_give_their_vocabulary(auricle: Run, tmp_path: Path, dictionary: Path, kind: str) -> None:
     text, model, output = tmp_path / "text.txt", tmp_path / "lm.npz", tmp_path / "words.dict"

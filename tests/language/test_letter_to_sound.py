@@ -51,20 +51,6 @@ def test_probabilities_sum_to_one(learnt: LetterToSound) -> None:
         assert total == pytest.approx(1.0)
 
 
-def test_guesses_are_several_where_they_are_near_and_the_best_one_is_first(learnt: LetterToSound) -> None:
-    guessed = learnt.guesses("dob", 9)
-    assert guessed[0] == learnt.pronounce("dob")
-    assert {("D", "AA", "B"), ("D", "AO", "B")} <= set(guessed)
-    assert len(set(guessed)) == len(guessed)
-    assert learnt.guesses("dob", 2) == guessed[:2]
-    assert learnt.guesses("cat", 9) == (("K", "AE", "T"),)  # nothing else is near
-    assert learnt.guesses("zzz", 9) == ()
-    both = {("D", "AA", "B", "Z"), ("D", "AO", "B", "Z")}
-    assert both <= set(pronounced(["dob's"], WORDS, most=9, guesses=9)["dob's"])
-    assert len(pronounced(["dob's"], WORDS, guesses=2)["dob's"]) == 2
-    assert len(pronounced(["dob"], WORDS)["dob"]) == 1
-
-
 def test_a_dictionary_without_letters_teaches_nothing() -> None:
     with pytest.raises(LanguageModelError, match="no word that is written in letters"):
         LetterToSound.learn({"4": (("F", "AO", "R"),)})

@@ -19,7 +19,7 @@ _MODELS = (".npz", ".auricle", *ARPA)
 
 
 @lm_app.command()
-def pronounce(  # noqa: PLR0917  (typer makes options of them)
+def pronounce(
     texts: Annotated[
         list[Path],
         typer.Argument(
@@ -34,9 +34,6 @@ def pronounce(  # noqa: PLR0917  (typer makes options of them)
         typer.Option(metavar="FILE", help="How words are said, in CMUdict's form; default: CMUdict, for English."),
     ] = None,
     most: Annotated[int, typer.Option(min=1, help="Ways to say a word, at most.")] = 4,
-    guesses: Annotated[
-        int, typer.Option(min=1, help="Ways to say a word that the dictionary lacks, at most, if they are near.")
-    ] = 1,
     model: AlphabetOf = None,
 ) -> None:
     """Write how every word of texts is said: as the dictionary has it, or by analogy with the words that it has."""
@@ -53,7 +50,7 @@ def pronounce(  # noqa: PLR0917  (typer makes options of them)
         if not words:
             raise LanguageModelError(f"{texts[0]}: there is no word in it that the alphabet can write.")
         bar.tell(len(texts) / (len(texts) + 1), "pronouncing")
-        found = pronounced(sorted(words), said, most, guesses=guesses)
+        found = pronounced(sorted(words), said, most)
     write_pronunciations(found, output)
     listed = sum(bool(known(word, said)) for word in found)
     typer.echo(f"{'words':<12}{len(found):,}")

@@ -24,7 +24,6 @@ from auricle.language.pronunciations import Pronunciation, Pronunciations
 
 _ORDER = 8  # graphones
 _BEAM = 12
-_NEAR = 2.0  # nats below the likeliest guess at how a word is said, beyond which another is none
 _START, _END, _FIRST = 0, 1, 2  # graphones are numbered from _FIRST
 _Kept: TypeAlias = tuple[int, Pronunciation]  # a context, and the phones up to it
 _HISSING = {"S", "Z", "SH", "ZH", "CH", "JH"}
@@ -109,10 +108,6 @@ class LetterToSound:
 
         Nothing is returned for a word without a letter that is known.
         """
-        return next(iter(self.guesses(word, 1)), ())
-
-    def guesses(self, word: str, most: int) -> tuple[Pronunciation, ...]:
-        """Return up to `most` ways in which a word may be said, likeliest first, as far as they are near the first."""
         letters = "".join(letter for letter in word.lower() if letter in self._letters)
         if not letters:
             return ()
@@ -132,14 +127,8 @@ class LetterToSound:
                         kept = after, said + phones
                         if log_prob + chance > beam.get(kept, -np.inf):
                             beam[kept] = log_prob + chance
-        ended: dict[Pronunciation, float] = {}
-        for (context, said), log_prob in beams[end].items():
-            if said:
-                ended[said] = max(ended.get(said, -np.inf), log_prob + step(context, _END)[0])
-        if not ended:
-            return (self._loudest(letters),)
-        likely = nlargest(most, ((log_prob, said) for said, log_prob in ended.items()))
-        return tuple(said for log_prob, said in likely if log_prob >= likely[0][0] - _NEAR)
+        ended = [(log_prob + step(kept[0], _END)[0], kept[1]) for kept, log_prob in beams[end].items() if kept[1]]
+        return max(ended)[1] if ended else self._loudest(letters)
 
     def _loudest(self, letters: str) -> Pronunciation:
         """Return the commonest sound of these letters, or of any, for a word that seems to be silent throughout."""
@@ -206,8 +195,8 @@ def _assembled(levels: Sequence[_Level], size: int, nodes: int) -> _Ngrams:
     )
 
 
-def pronounced(words: Iterable[str], dictionary: Pronunciations, most: int = 4, *, guesses: int = 1) -> Pronunciations:
-    """Return up to `most` ways to say each word: the dictionary's (see `known`), or up to `guesses` by analogy.
+def pronounced(words: Iterable[str], dictionary: Pronunciations, most: int = 4) -> Pronunciations:
+    """Return up to `most` ways to say each word: the dictionary's (see `known`), or the best one by analogy.
 
     Words without any letter that the dictionary has are left out. Raises LanguageModelError where a word is to be said
     by analogy and the dictionary has nothing to imitate.
@@ -219,8 +208,8 @@ def pronounced(words: Iterable[str], dictionary: Pronunciations, most: int = 4, 
         if not variants:
             learnt = learnt or LetterToSound.learn(dictionary)
             owner, possessive = _owner(word)
-            guessed = learnt.guesses(owner, guesses)
-            variants = tuple(said + _ending(said) if possessive else said for said in guessed)
+            said = learnt.pronounce(owner)
+            variants = ((said + _ending(said) if possessive else said),) if said else ()
         if variants:
             found[word] = variants[:most]
     return found
