@@ -180,7 +180,7 @@ def node_of(lexicon: SpokenLexicon, *phones: str) -> int:
 
 def words_at(lexicon: SpokenLexicon, *phones: str) -> list[str]:
     row = int(lexicon.word_at[node_of(lexicon, *phones)])
-    return [] if row == NO_WORD else [MODEL.words[word] for word in lexicon.alike[row] if word >= 0]
+    return [] if row == NO_WORD else [MODEL.words[word] for word in lexicon.alike[:, row] if word >= 0]
 
 
 def test_words_that_are_said_alike_share_a_node_the_likeliest_first() -> None:
@@ -205,7 +205,7 @@ def test_of_more_than_twelve_alike_the_rarest_are_left_out() -> None:
     shares = {f"w{letter}": 0.001 * number for number, letter in enumerate("abcdefghijklmno", start=1)}
     model = model_of(shares)
     lexicon = lexicon_of(model, {word: [("N",)] for word in shares})
-    (row,) = lexicon.alike
+    (row,) = lexicon.alike.T
     assert [model.words[word] for word in row] == [f"w{letter}" for letter in "onmlkjihgfed"]
     assert lexicon.outlook[node_of(lexicon, "N")] == model.unigrams[model.ids["wo"]]
 
@@ -236,7 +236,7 @@ def test_it_holds_what_is_said_and_nothing_else(said: dict[str, list[list[str]]]
     assert lexicon.outside == len(beginnings) + 1
     for beginning in beginnings:
         row = int(lexicon.word_at[node_of(lexicon, *beginning)])
-        found = set() if row == NO_WORD else {model.words[word] for word in lexicon.alike[row] if word >= 0}
+        found = set() if row == NO_WORD else {model.words[word] for word in lexicon.alike[:, row] if word >= 0}
         assert found == {word for word, one in said.items() if list(beginning) in one}
 
 

@@ -36,9 +36,10 @@ class SpokenFusion(Fusion):
     """A language model whose words are spelled in phones. What no word begins with is not looked into."""
 
     histories = HISTORIES
+    lexicon: SpokenLexicon
 
     def __init__(self, model: NgramModel, lexicon: SpokenLexicon, options: BeamOptions) -> None:
-        self.model, self.options, self.lexicon, self._alike = model, options, lexicon, lexicon.alike.T.copy()
+        self.model, self.options, self.lexicon = model, options, lexicon
         self.outlook = (options.alpha * lexicon.outlook).astype(np.float32)
         self.outlook[lexicon.outside] = -np.inf
         self.most = 0.0
@@ -49,7 +50,7 @@ class SpokenFusion(Fusion):
         owner, history = ((rows >= 0)[:, None] & (worth > -np.inf)).nonzero()
         before, row, owed = states[owner, history], rows.take(owner), worth[owner, history]
         owners, scores, afters = [], [], []
-        for alike in self._alike:
+        for alike in self.lexicon.alike:
             words = alike.take(row)
             more = np.flatnonzero(words >= 0)
             if not len(more):
@@ -114,7 +115,7 @@ def readings(
     for step in range(words.shape[1]):
         going = np.flatnonzero(lengths.take(owner) > step)
         owner, score, states, chosen = owner[going], score[going], states[going], chosen[going]
-        rows = lexicon.alike.take(words[owner, step], axis=0)
+        rows = lexicon.alike.take(words[owner, step], axis=1).T
         source, alike = (rows >= 0).nonzero()
         word = rows[source, alike]
         log_probs, after = model.score(states.take(source, axis=0), word)
@@ -133,7 +134,7 @@ def readings(
 
 
 def _words_of(lexicon: SpokenLexicon, texts: Sequence[Sequence[int]]) -> tuple[Ids, npt.NDArray[np.int64]]:
-    """Return the rows of `lexicon.alike` of each text's words [texts, longest], and how many there are [texts]."""
+    """Return the columns of `lexicon.alike` of each text's words [texts, longest], and how many there are [texts]."""
     longest = max(map(len, texts), default=0)
     # A text ends a word, whether it says so or not.
     tokens = np.zeros((len(texts), longest + 1), np.intp)

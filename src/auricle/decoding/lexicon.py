@@ -15,6 +15,7 @@ Ids = npt.NDArray[np.int32]
 
 ROOT = 0
 NO_WORD = -1
+EIGHT = 8
 _BYTES = 256
 
 
@@ -36,36 +37,43 @@ class Lexicon:
         self, tokens: npt.NDArray[Any], lengths: npt.NDArray[np.int64], ids: Ids, scores: Array, width: int
     ) -> None:
         """Lay out words of `lengths` in order of their `tokens` [words, longest]; no two are alike."""
-        # Depth by depth, and in it word by word: [longest, words].
-        tokens = np.ascontiguousarray(tokens.T)
-        depth = np.arange(len(tokens), dtype=np.int32)[:, None]
-        is_inside = depth < lengths.astype(np.int32)
-        is_new = is_inside.copy()
         # Two words of one beginning differ after it: no token of a word is 0, which fills the rows.
-        is_new[:, 1:] &= np.logical_or.accumulate(tokens[:, 1:] != tokens[:, :-1], axis=0)
+        differs = tokens[1:] != tokens[:-1]
+        alone_from = np.zeros(len(tokens), np.int64)
+        alone_from[1:] = differs.argmax(axis=1)
+        del differs
         # The nodes of a depth are together, in the words' order, so that those below one node are, too. A word that
-        # shares its beginning shares the latest node of each depth.
-        counts = np.count_nonzero(is_new, axis=1)
-        nodes = is_new.cumsum(axis=1, dtype=np.int32)
-        nodes += (np.cumsum(counts) - counts).astype(np.int32)[:, None]
-        self.outside, self.width = 1 + int(counts.sum()), width
-        parents = np.concatenate((np.full(counts[0], ROOT, np.int32), nodes[:-1][is_new[1:]]))
+        # shares its beginning shares the latest node of each depth. Most words are short, so it goes depth by depth.
+        going = np.arange(len(tokens))
+        node = np.full(len(tokens), ROOT, np.int32)
+        parents, added, outlooks, count = [], [], [np.zeros(1, np.float32)], 0
+        for depth in range(tokens.shape[1]):
+            going = going[lengths[going] > depth]
+            is_new = alone_from[going] <= depth
+            new = np.flatnonzero(is_new)
+            own = going[new]
+            parents.append(node[own])
+            added.append(tokens[own, depth])
+            outlooks.append(np.maximum.reduceat(scores[going], new) if len(new) else outlooks[0][:0])
+            node[going] = count + np.cumsum(is_new, dtype=np.int32)
+            count += len(new)
+        self.outside, self.width = 1 + count, width
+        parent = np.concatenate(parents) if parents else np.zeros(0, np.int32)
+        token = np.concatenate(added) if added else tokens[:0].ravel()
         children = np.arange(1, self.outside, dtype=np.int32)
-        is_first = np.ones(len(parents), bool)
-        is_first[1:] = parents[1:] != parents[:-1]
+        is_first = np.ones(len(parent), bool)
+        is_first[1:] = parent[1:] != parent[:-1]
         self._first: Ids = np.zeros(self.outside + 1, np.int32)
-        self._first[parents[is_first]] = children[is_first]
+        self._first[parent[is_first]] = children[is_first]
         # Which of the nodes below it each token leads to: a byte each, where no more are below one node.
-        ranks = children - self._first[parents]
+        ranks = children - self._first[parent]
         kind = np.uint8 if width < _BYTES else np.uint16
         self._none = np.iinfo(kind).max
         self._ranks: npt.NDArray[np.unsignedinteger] = np.full((self.outside + 1) * width, self._none, kind)
-        self._ranks[parents.astype(np.int64) * width + tokens[is_new]] = ranks
+        self._ranks[parent.astype(np.int64) * width + token] = ranks
         self.word_at: Ids = np.full(self.outside + 1, NO_WORD, np.int32)
-        self.word_at[nodes[lengths - 1, np.arange(len(ids))]] = ids
-        self.outlook: Array = np.full(self.outside + 1, -np.inf, np.float32)
-        np.maximum.at(self.outlook, nodes[is_inside], np.broadcast_to(scores, nodes.shape)[is_inside])
-        self.outlook[[ROOT, self.outside]] = 0.0
+        self.word_at[node] = ids
+        self.outlook: Array = np.concatenate((*outlooks, np.zeros(1, np.float32)))
 
     def step(self, nodes: npt.NDArray[Any], tokens: npt.NDArray[Any]) -> Ids:
         """Return the nodes that tokens [n] lead to from nodes [n]."""
@@ -95,9 +103,8 @@ class Lexicon:
 def sort_keys(tokens: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
     """Return what `np.lexsort` puts rows of tokens [n, m] in order by; eight tokens of a byte make one number."""
     if tokens.dtype == np.uint8:
-        whole = np.zeros((len(tokens), -(-tokens.shape[1] // 8) * 8), np.uint8)
-        whole[:, : tokens.shape[1]] = tokens
-        tokens = whole.view(">u8").astype(np.uint64)
+        tokens = np.pad(tokens, ((0, 0), (0, -tokens.shape[1] % EIGHT))) if tokens.shape[1] % EIGHT else tokens
+        tokens = tokens.view(">u8").astype(np.uint64)
     return tuple(tokens.T[::-1])
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from auricle.decoding.lexicon import Ids, Lexicon, sort_keys
+from auricle.decoding.lexicon import EIGHT, Ids, Lexicon, sort_keys
 from auricle.errors import BundleError
 from auricle.features import Array
 
@@ -108,28 +108,30 @@ def checksum(words: Sequence[str]) -> int:
 
 
 class SpokenLexicon(Lexicon):
-    """Words as they are said. `word_at [nodes]` is a row of `alike [rows, n]`: the words that end there, and -1."""
+    """Words as they are said. `word_at [nodes]` is a column of `alike [n, columns]`: words that end there, and -1."""
 
     def __init__(self, pronunciations: Pronunciations, scores: Array, phones: int) -> None:
         """Hold pronunciations in so many phones; a word's score is `scores` of its id."""
         self.pronunciations = pronunciations
         words, lengths = pronunciations.words.astype(np.int32), pronunciations.lengths.astype(np.int64)
-        tokens = np.zeros((len(words), int(lengths.max(initial=1))), np.uint8)
-        inside = np.arange(tokens.shape[1]) < lengths[:, None]
-        tokens[inside] = pronunciations.phones
+        tokens = np.zeros((len(words), -(-int(lengths.max(initial=1)) // EIGHT) * EIGHT), np.uint8)
+        tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = pronunciations.phones
         own = np.asarray(scores, np.float32)[words]
         # Alike ones beside each other, the likeliest word first.
-        order = np.lexsort((-own, *sort_keys(tokens)))
-        words, lengths, tokens, own = words[order], lengths[order], tokens[order], own[order]
-        is_new = np.ones(len(words), bool)
-        is_new[1:] = (tokens[1:] != tokens[:-1]).any(axis=1)
+        keys = sort_keys(tokens)
+        order = np.lexsort((-own, *keys))
+        is_new = np.zeros(len(words), bool)
+        is_new[:1] = True
+        for key in keys:
+            is_new[1:] |= key[order[1:]] != key[order[:-1]]
+        del keys
         first = np.flatnonzero(is_new)
         row = np.cumsum(is_new) - 1
         rank = np.arange(len(words)) - first[row]
         kept = rank < _MOST_ALIKE
-        self.alike: Ids = np.full((len(first), int(rank[kept].max(initial=0)) + 1), -1, np.int32)
-        self.alike[row[kept], rank[kept]] = words[kept]
-        rows = np.arange(len(first), dtype=np.int32)
+        self.alike: Ids = np.full((int(rank[kept].max(initial=0)) + 1, len(first)), -1, np.int32)
+        self.alike[rank[kept], row[kept]] = words[order[kept]]
+        rows, first = np.arange(len(first), dtype=np.int32), order[first]
         self._lay_out(tokens[first], lengths[first], rows, own[first], phones + FIRST_PHONE)
 
     def spell(self, texts: Iterable[str], ids: Mapping[str, int]) -> list[list[int]]:
