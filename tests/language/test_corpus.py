@@ -44,6 +44,8 @@ def test_rare_words_are_the_likeliest_of_those_outside_the_vocabulary() -> None:
     assert len(choose_rare([corpus], choose_vocabulary(corpus, 5), 0)) == 0
     assert len(choose_rare([corpus], corpus.words, 9)) == 0
     assert choose_rare([corpus], choose_vocabulary(corpus, 5), 99).share == pytest.approx(6 / 8)
+    longer = make_corpus([["a a a b " + "c" * 22 + " " + "d" * 23]])
+    assert choose_rare([longer], choose_vocabulary(longer, 4), 9).words == ("b", "c" * 22)
 
 
 def test_of_mixed_texts_each_says_what_is_rare_by_its_weight() -> None:

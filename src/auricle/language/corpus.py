@@ -18,6 +18,7 @@ Offsets: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
 
 _DISCOUNT = 0.5  # of each word's count: what is seen once may have been luck
+_LONGEST_RARE = 22  # letters; what is longer are words run together, and jokes
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ def choose_rare(
 ) -> Rare:
     """Return at most `size` words that are not in the vocabulary, and what part each is of all such words.
 
-    The texts number their words alike, and each counts by its weight, or by its length. The likeliest words are taken;
-    half a time is taken off how often a text has each.
+    The texts number their words alike, and each counts by its weight, or by its length. The likeliest words are taken
+    that have 22 letters at most; half a time is taken off how often a text has each.
     """
     words = texts[0].words
     known = frozenset(vocabulary)
@@ -100,6 +101,7 @@ def choose_rare(
         counts = np.bincount(text.ids, minlength=len(words))[unknown]
         amounts += weight * np.maximum(counts - _DISCOUNT, 0.0) / length
         all_of_them += weight * float(counts.sum()) / length
+    amounts[[len(words[number]) > _LONGEST_RARE for number in unknown.tolist()]] = 0.0
     chosen = np.argsort(-amounts, kind="stable")[: min(size, int(np.count_nonzero(amounts)))]
     chosen = np.array(sorted(chosen.tolist(), key=lambda place: words[unknown[place]]), np.int64)
     log_shares = np.log(amounts[chosen] / all_of_them).astype(np.float32)
