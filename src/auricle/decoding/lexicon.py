@@ -15,7 +15,7 @@ Ids = npt.NDArray[np.int32]
 
 ROOT = 0
 NO_WORD = -1
-EIGHT = 8
+PACKED = 8  # tokens of a byte that make one number to sort by
 _BYTES = 256
 
 
@@ -101,9 +101,9 @@ class Lexicon:
 
 
 def sort_keys(tokens: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
-    """Return what `np.lexsort` puts rows of tokens [n, m] in order by; eight tokens of a byte make one number."""
+    """Return what `np.lexsort` puts rows of tokens [n, m] in order by, of tokens of a byte `PACKED` at a time."""
     if tokens.dtype == np.uint8:
-        tokens = np.pad(tokens, ((0, 0), (0, -tokens.shape[1] % EIGHT))) if tokens.shape[1] % EIGHT else tokens
+        tokens = np.pad(tokens, ((0, 0), (0, -tokens.shape[1] % PACKED))) if tokens.shape[1] % PACKED else tokens
         tokens = tokens.view(">u8").astype(np.uint64)
     return tuple(tokens.T[::-1])
 

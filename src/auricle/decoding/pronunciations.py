@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from auricle.decoding.lexicon import EIGHT, Ids, Lexicon, sort_keys
+from auricle.decoding.lexicon import PACKED, Ids, Lexicon, sort_keys
 from auricle.errors import BundleError
 from auricle.features import Array
 
@@ -114,7 +114,7 @@ class SpokenLexicon(Lexicon):
         """Hold pronunciations in so many phones; a word's score is `scores` of its id."""
         self.pronunciations = pronunciations
         words, lengths = pronunciations.words.astype(np.int32), pronunciations.lengths.astype(np.int64)
-        tokens = np.zeros((len(words), -(-int(lengths.max(initial=1)) // EIGHT) * EIGHT), np.uint8)
+        tokens = np.zeros((len(words), -(-int(lengths.max(initial=1)) // PACKED) * PACKED), np.uint8)
         tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = pronunciations.phones
         own = np.asarray(scores, np.float32)[words]
         # Alike ones beside each other, the likeliest word first.
