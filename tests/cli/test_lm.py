@@ -9,7 +9,7 @@ import pytest
 from passage import ALICE
 
 from auricle.alphabet import ENGLISH, Alphabet
-from auricle.bundle import LANGUAGE_MODEL, Bundle, read_bundle, write_bundle
+from auricle.bundle import LANGUAGE_MODEL, RECURRENT, Bundle, find_bundle, read_bundle, write_bundle
 from auricle.decoding.ngram import NgramModel
 from auricle.features import FeatureConfig, Normalization
 
@@ -108,6 +108,25 @@ def test_words_without_ngrams_can_be_found_too(auricle: Run, lm: Path, text: Pat
         assert f"{given} is not in the range 4 to 65536." in " ".join(refused.err.split())
     missing = auricle("lm", "build", text, "--output", again, "--vocabulary", tmp_path / "none.npz")
     assert (missing.code, len(missing.err.splitlines())) == (1, 1)
+
+
+def test_the_embedded_model_learns_words_of_ones_own(auricle: Run, tmp_path: Path) -> None:
+    text, lm, said, output = (tmp_path / name for name in ("own.txt", "own.npz", "own.dict", "own.auricle"))
+    text.write_text("the grumblebee and the grumblebee\n")
+    said.write_text("grumblebee  G R AH1 M B AH0 L B IY0\nthe  DH AH0\nand  AE1 N D\n")
+    assert auricle("lm", "build", text, "--vocabulary", "english", "--rare", 9, "--order", 2, "--output", lm).code == 0
+    # Rare words leave the vocabulary as it is, so that what was learnt of it goes on fitting.
+    add = ("lm", "add", "english", lm, "--pronunciations", said, "--output", output)
+    result = auricle(*add, "--recurrent", "english")
+    assert (result.code, result.err) == (0, "")
+    english, made = find_bundle("english"), read_bundle(output)
+    assert made.files[RECURRENT] == english.files[RECURRENT]
+    model = NgramModel.from_bytes(made.files[LANGUAGE_MODEL])
+    assert model.vocabulary == NgramModel.from_bytes(english.files[LANGUAGE_MODEL]).vocabulary
+    assert model.words[len(model.vocabulary) :] == ("grumblebee",)
+    none = auricle(*add, "--recurrent", bundle(tmp_path / "small.auricle"))
+    assert (none.code, len(none.err.splitlines())) == (1, 1)
+    assert "small.auricle: the bundle has no recurrent language model." in none.err
 
 
 def test_texts_are_mixed_by_what_they_tell_of_the_heldout_one(auricle: Run, text: Path, tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_recurrent_language_model_is_trained_added_tuned_and_used(
         assert nats_at_last(again.out) < nats_at_last(trained.out)
     refused = auricle(*same, "--output", tmp_path / "x.npz", "--init", best)
     assert (refused.code, refused.err.count("\n")) == (1, 1)
-    assert "the bundle has no recurrent language model to begin with" in refused.err
+    assert "the bundle has no recurrent language model." in refused.err
 
     width = ("--beam", 8, "--beam-threshold", 12.5, "--tuning-beam", 4, "--only-phones")
     result = auricle("lm", "tune", added, "-m", manifest, "--output", tuned, "--limit", 2, "--processes", 2, *width)

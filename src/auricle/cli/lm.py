@@ -116,7 +116,8 @@ def add(  # noqa: PLR0917  (typer makes options of them)
         Path | None,
         typer.Option(
             metavar="RECURRENT.npz",
-            help="A second model of the same words, for the texts found; see `auricle lm train`.",
+            help="A second model of the same words, for the texts found; see `auricle lm train`. Or a bundle that has "
+            "one, such as english.",
         ),
     ] = None,
 ) -> None:
@@ -192,7 +193,14 @@ def _recurrent(model: NgramModel, path: Path) -> bytes:
 
 
 def recurrent_file(path: Path) -> bytes:
-    """Return what a recurrent language model's file holds. Raises AuricleError when it cannot be read."""
+    """Return a recurrent language model's file, or what a bundle has of one. Raises AuricleError where there is none."""
+    from auricle.bundle import RECURRENT, find_bundle, is_name
+
+    if path.suffix == ".auricle" or is_name(path):
+        content = find_bundle(path).files.get(RECURRENT)
+        if content is None:
+            raise BundleError(f"{path}: the bundle has no recurrent language model.")
+        return content
     try:
         return path.read_bytes()
     except OSError as error:

@@ -23,7 +23,7 @@ from auricle.cli.lm import (
     sentences_of,
 )
 from auricle.cli.terminal import Bar, expect_writable, write_whole
-from auricle.errors import BundleError, LanguageModelError, MissingExtraError
+from auricle.errors import LanguageModelError, MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,14 +154,8 @@ def shares_of(weights: Sequence[float] | None, texts: int) -> list[float]:
 
 def _weights_in(path: Path, ngrams: NgramModel) -> RecurrentWeights:
     """Read a recurrent model's weights, from its own file or a bundle. Raises AuricleError where there are none."""
-    from auricle.bundle import RECURRENT, read_bundle
     from auricle.decoding.recurrent import recurrent_from_bytes
 
-    if path.suffix == ".auricle":
-        content = read_bundle(path).files.get(RECURRENT)
-        if content is None:
-            raise BundleError(f"{path}: the bundle has no recurrent language model to begin with.")
-        return recurrent_from_bytes(content, ngrams.vocabulary, f"{path}: {RECURRENT}")
     return recurrent_from_bytes(recurrent_file(path), ngrams.vocabulary, str(path))
 
 
