@@ -193,7 +193,7 @@ def _recurrent(model: NgramModel, path: Path) -> bytes:
 
 
 def recurrent_file(path: Path) -> bytes:
-    """Return a recurrent language model's file, or what a bundle has of one. Raises AuricleError where there is none."""
+    """Return a recurrent language model's file, or that of a bundle. Raises AuricleError where there is none."""
     from auricle.bundle import RECURRENT, find_bundle, is_name
 
     if path.suffix == ".auricle" or is_name(path):
