@@ -76,7 +76,7 @@ def running(recognizer: auricle.Recognizer, tmp_path_factory: pytest.TempPathFac
             finally:
                 server.should_exit = True
                 thread.join(timeout=60)
-                if thread.is_alive():  # it happened twice, at the end of a whole run: say what it waits for
+                if thread.is_alive():  # say what it waits for
                     faulthandler.dump_traceback(all_threads=True)
                     for task in list(asyncio.tasks._all_tasks):  # type: ignore[attr-defined]
                         task.print_stack()

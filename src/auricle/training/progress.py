@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -19,9 +20,13 @@ _LOG_SECONDS = 60.0
 
 
 class TrainingProgress(Callback):
-    """Shows epoch, loss, learning rate, hours of audio per hour and the time left, on standard error."""
+    """Shows epoch, loss, learning rate, hours of audio per hour and the time left, on standard error.
 
-    def __init__(self) -> None:
+    The `clock` counts seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._loss = float("nan")
         self._since = self._said = 0.0
         self._audio, self._done = 0.0, math.nan
@@ -30,7 +35,7 @@ class TrainingProgress(Callback):
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Open the bar where a person is watching."""
         assert isinstance(module, SpeechModule)
-        self._said = time.monotonic()
+        self._said = self._clock()
         if trainer.is_global_zero and sys.stderr.isatty():
             self._bar = Progress(BarColumn(16), TextColumn("{task.description}"), console=Console(stderr=True))
             self._bar.add_task("starting", total=1.0)
@@ -45,11 +50,11 @@ class TrainingProgress(Callback):
             return
         if math.isnan(self._done):
             # Only now does a run that was resumed know how much of it is over.
-            self._since, self._audio, self._done = time.monotonic(), module.audio_hours, module.done
+            self._since, self._audio, self._done = self._clock(), module.audio_hours, module.done
         loss = float(outputs["loss"])
         if math.isfinite(loss):
             self._loss = loss if math.isnan(self._loss) else 0.98 * self._loss + 0.02 * loss
-        now = time.monotonic()
+        now = self._clock()
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=module.done, description=self.line(trainer, module))
         elif now - self._said > _LOG_SECONDS:
@@ -58,7 +63,7 @@ class TrainingProgress(Callback):
 
     def line(self, trainer: lightning.Trainer, module: SpeechModule) -> str:
         """Return where the run stands, on one line."""
-        spent = max(time.monotonic() - self._since, 1e-9)
+        spent = max(self._clock() - self._since, 1e-9)
         speed = (module.audio_hours - self._audio) / (spent / 3600)
         part = module.done - self._done
         left = timedelta(seconds=round(spent * (1 - module.done) / part)) if part > 0 else "?"
