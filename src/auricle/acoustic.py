@@ -67,6 +67,8 @@ def open_session(
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise BundleError(f"{what} cannot be loaded ({reason}).") from error
+    # It would keep the graph as it came, beside its own copy, should other providers be asked for.
+    session._model_bytes = None
     return session, ins, outs
 
 

@@ -92,8 +92,10 @@ class Recognizer:
         self.bundle = bundle
         self._cores = threads or os.cpu_count() or 1
         self._detector = detector or best_detector(bundle.features.sample_rate)
-        self._graph = bundle.files[ACOUSTIC]  # the bundle may be another one by the time that it is needed again
-        self._acoustic = self._acoustic_model(threads)
+        graph = bundle.files[ACOUSTIC]
+        self._acoustic = self._acoustic_model(graph, threads)
+        # Until it is needed again, when the bundle may be another one.
+        self._graph = graph if self._cores > 1 else b""
         self._beside: AcousticModel | None = None
         self._beside_lock = threading.Lock()
         self._decoder = decoder or decoder_of(bundle, language_model=language_model)
@@ -329,12 +331,12 @@ class Recognizer:
         """Return the network for use beside the search, which has a core of its own: they would wait for each other."""
         with self._beside_lock:
             if self._beside is None:
-                self._beside = self._acoustic_model(self._cores - 1)
+                self._beside, self._graph = self._acoustic_model(self._graph, self._cores - 1), b""
             return self._beside
 
-    def _acoustic_model(self, threads: int | None) -> AcousticModel:
+    def _acoustic_model(self, graph: bytes, threads: int | None) -> AcousticModel:
         bundle = self.bundle
-        return AcousticModel(self._graph, mel=bundle.features.mel, tokens=bundle.tokens, threads=threads)
+        return AcousticModel(graph, mel=bundle.features.mel, tokens=bundle.tokens, threads=threads)
 
     def _all_windows(self, recordings: Iterable[Blocks], opened: deque[Blocks]) -> Iterator[Prepared]:
         for clip, blocks in enumerate(recordings):

@@ -51,11 +51,10 @@ class SpokenFusion(Fusion):
         before, row, owed = states[owner, history], rows.take(owner), worth[owner, history]
         owners, scores, afters = [], [], []
         for alike in self.lexicon.alike:
-            words = alike.take(row)
-            more = np.flatnonzero(words >= 0)
+            more = np.flatnonzero(row < len(alike))
             if not len(more):
                 break
-            log_probs, after = self.model.score(before.take(more, axis=0), words.take(more))
+            log_probs, after = self.model.score(before.take(more, axis=0), alike.take(row.take(more)))
             owners.append(owner.take(more))
             scores.append(owed.take(more) + self.options.alpha * log_probs.astype(np.float64))
             afters.append(after)
@@ -115,7 +114,7 @@ def readings(
     for step in range(words.shape[1]):
         going = np.flatnonzero(lengths.take(owner) > step)
         owner, score, states, chosen = owner[going], score[going], states[going], chosen[going]
-        rows = lexicon.alike.take(words[owner, step], axis=1).T
+        rows = lexicon.words_of(words[owner, step])
         source, alike = (rows >= 0).nonzero()
         word = rows[source, alike]
         log_probs, after = model.score(states.take(source, axis=0), word)
@@ -134,7 +133,7 @@ def readings(
 
 
 def _words_of(lexicon: SpokenLexicon, texts: Sequence[Sequence[int]]) -> tuple[Ids, npt.NDArray[np.int64]]:
-    """Return the columns of `lexicon.alike` of each text's words [texts, longest], and how many there are [texts]."""
+    """Return the rows of `lexicon.alike` of each text's words [texts, longest], and how many there are [texts]."""
     longest = max(map(len, texts), default=0)
     # A text ends a word, whether it says so or not.
     tokens = np.zeros((len(texts), longest + 1), np.intp)

@@ -140,7 +140,7 @@ class _Beams:
     last: Places
     key: Keys
     parent: Keys
-    history: Places
+    history: Ids
     node: Ids
     hot: Ids
     state: Ids
@@ -196,7 +196,7 @@ class _Search:
             last=np.zeros(1, np.intp),
             key=np.ones(1, np.uint64),
             parent=np.zeros(1, np.uint64),
-            history=np.zeros(1, np.intp),
+            history=np.zeros(1, np.int32),
             node=np.full(1, ROOT, np.int32),
             hot=np.full(1, hot.start if hot else 0, np.int32),
             state=state,
@@ -207,8 +207,8 @@ class _Search:
             total=np.zeros(1),
         )
         # Every text ever kept: the entry of the text without its last token, and that token. Entry 0 is the empty text.
-        self._came_from: list[Places] = [np.zeros(1, np.intp)]
-        self._came_with: list[Places] = [np.zeros(1, np.intp)]
+        self._came_from: list[Ids] = [np.zeros(1, np.int32)]
+        self._came_with: list[Ids] = [np.zeros(1, np.int32)]
         self._entries = 1
 
     def step(self, row: Scores, space: int) -> None:
@@ -343,9 +343,9 @@ class _Search:
         source = np.concatenate((stay, source_of))
         grown = slice(len(stay), len(source))
         self._came_from.append(beams.history.take(source_of))
-        self._came_with.append(token_of)
+        self._came_with.append(token_of.astype(np.int32))
         history = beams.history.take(source)
-        history[grown] = self._entries + np.arange(len(new))
+        history[grown] = self._entries + np.arange(len(new), dtype=np.int32)
         self._entries += len(new)
         key, parent = beams.key.take(source), beams.parent.take(source)
         parent[grown] = key[grown]
@@ -394,7 +394,7 @@ class _Search:
         best = np.argsort(-scores, kind="stable")[:count]
         # All texts are read backwards at once, until each of them has come to the empty one.
         entry = beams.history[best]
-        tokens = [np.zeros(len(best), np.intp)]
+        tokens = [np.zeros(len(best), np.int32)]
         while entry.any():
             tokens.append(came_with[entry])
             entry = came_from[entry]

@@ -65,20 +65,28 @@ class Lexicon:
         is_first[1:] = parent[1:] != parent[:-1]
         self._first: Ids = np.zeros(self.outside + 1, np.int32)
         self._first[parent[is_first]] = children[is_first]
-        # Which of the nodes below it each token leads to: a byte each, where no more are below one node.
+        # Which of the nodes below it each token leads to: a byte each, where no more are below one node. Most nodes
+        # have one below them or none, and share a row of these bytes with all that go on alike.
         ranks = children - self._first[parent]
         kind = np.uint8 if width < _BYTES else np.uint16
         self._none = np.iinfo(kind).max
-        self._ranks: npt.NDArray[np.unsignedinteger] = np.full((self.outside + 1) * width, self._none, kind)
-        self._ranks[parent.astype(np.int64) * width + token] = ranks
+        is_only = is_first & np.append(is_first[1:], True)
+        many = np.flatnonzero(~is_only)
+        branching = parent[is_first & ~is_only]
+        self._row: Ids = np.zeros(self.outside + 1, np.int32)  # where it begins
+        self._row[parent[is_only]] = (1 + token[is_only].astype(np.int32)) * width
+        self._row[branching] = (1 + width + np.arange(len(branching), dtype=np.int32)) * width
+        rows = np.full((1 + width + len(branching), width), self._none, kind)
+        np.fill_diagonal(rows[1:], 0)
+        self._ranks: npt.NDArray[np.unsignedinteger] = rows.ravel()
+        self._ranks[self._row[parent[many]] + token[many]] = ranks[many]
         self.word_at: Ids = np.full(self.outside + 1, NO_WORD, np.int32)
         self.word_at[node] = ids
         self.outlook: Array = np.concatenate((*outlooks, np.zeros(1, np.float32)))
 
     def step(self, nodes: npt.NDArray[Any], tokens: npt.NDArray[Any]) -> Ids:
         """Return the nodes that tokens [n] lead to from nodes [n]."""
-        places = nodes.astype(np.intp)
-        places *= self.width
+        places = self._row.take(nodes)
         places += tokens
         ranks = self._ranks.take(places)
         after = self._first.take(nodes)

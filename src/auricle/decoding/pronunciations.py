@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from auricle.decoding.lexicon import PACKED, Ids, Lexicon, sort_keys
+from auricle.decoding.lexicon import NO_WORD, PACKED, Ids, Lexicon, sort_keys
 from auricle.errors import BundleError
 from auricle.features import Array
 
@@ -39,12 +39,15 @@ class Pronunciations:
     def of(
         cls, words: Sequence[str], said: Mapping[str, Sequence[Sequence[str]]], phones: Sequence[str]
     ) -> Pronunciations:
-        """Return those that `said` has for the `words` of a language model, in `phones`; others are left out."""
+        """Return those that `said` has for the `words` of a language model, in `phones`; others are left out.
+
+        A word that `said` has twice in the same way has it once.
+        """
         ids = {phone: index for index, phone in enumerate(phones, start=FIRST_PHONE)}
         rows = [
             (number, [ids[phone] for phone in one])
             for number, word in enumerate(words)
-            for one in said.get(word, ())
+            for one in dict.fromkeys(map(tuple, said.get(word, ())))
             if 0 < len(one) <= _LONGEST and ids.keys() >= set(one)
         ]
         return cls(
@@ -108,7 +111,10 @@ def checksum(words: Sequence[str]) -> int:
 
 
 class SpokenLexicon(Lexicon):
-    """Words as they are said. `word_at [nodes]` is a column of `alike [n, columns]`: words that end there, and -1."""
+    """Words as they are said. `word_at [nodes]` is a row of `alike`: words that end there, the likeliest first.
+
+    Each of `alike` is a column: the words of the rows that have so many, which come before those that have fewer.
+    """
 
     def __init__(self, pronunciations: Pronunciations, scores: Array, phones: int) -> None:
         """Hold pronunciations in so many phones; a word's score is `scores` of its id."""
@@ -116,10 +122,10 @@ class SpokenLexicon(Lexicon):
         words, lengths = pronunciations.words.astype(np.int32), pronunciations.lengths.astype(np.int64)
         tokens = np.zeros((len(words), -(-int(lengths.max(initial=1)) // PACKED) * PACKED), np.uint8)
         tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = pronunciations.phones
-        own = np.asarray(scores, np.float32)[words]
+        own_scores = np.asarray(scores, np.float32)[words]
         # Alike ones beside each other, the likeliest word first.
         keys = sort_keys(tokens)
-        order = np.lexsort((-own, *keys))
+        order = np.lexsort((-own_scores, *keys))
         is_new = np.zeros(len(words), bool)
         is_new[:1] = True
         for key in keys:
@@ -129,10 +135,25 @@ class SpokenLexicon(Lexicon):
         row = np.cumsum(is_new) - 1
         rank = np.arange(len(words)) - first[row]
         kept = rank < _MOST_ALIKE
-        self.alike: Ids = np.full((int(rank[kept].max(initial=0)) + 1, len(first)), -1, np.int32)
-        self.alike[rank[kept], row[kept]] = words[order[kept]]
-        rows, first = np.arange(len(first), dtype=np.int32), order[first]
-        self._lay_out(tokens[first], lengths[first], rows, own[first], phones + FIRST_PHONE)
+        most_first = np.argsort(-np.bincount(row[kept], minlength=len(first)), kind="stable")
+        place = np.empty(len(first), np.int32)
+        place[most_first] = np.arange(len(first), dtype=np.int32)
+        columns: list[Ids] = []
+        for column in range(int(rank[kept].max(initial=0)) + 1):
+            own = np.flatnonzero(rank == column)
+            columns.append(np.empty(len(own), np.int32))
+            columns[-1][place[row[own]]] = words[order[own]]
+        self.alike = tuple(columns)
+        first = order[first]
+        self._lay_out(tokens[first], lengths[first], place, own_scores[first], phones + FIRST_PHONE)
+
+    def words_of(self, rows: Ids) -> Ids:
+        """Return the words of rows [n] as [n, columns], -1 where a row has fewer."""
+        found = np.full((len(rows), len(self.alike)), NO_WORD, np.int32)
+        for column, words in zip(found.T, self.alike, strict=True):
+            has = np.flatnonzero(rows < len(words))
+            column[has] = words.take(rows.take(has))
+        return found
 
     def spell(self, texts: Iterable[str], ids: Mapping[str, int]) -> list[list[int]]:
         """Return texts in phones, without words that the language model, whose `ids` these are, does not have."""

@@ -82,6 +82,11 @@ class Product:
             own = matrix[:, first : first + width]
             block[:, : own.shape[1]] = own
 
+    def columns(self, numbers: NDArray[np.int64]) -> Array:
+        """Return columns [n, K] of the matrix."""
+        block, place = np.divmod(numbers, self._blocks.shape[2])
+        return self._blocks[block, :, place]
+
     def __call__(self, rows: Array) -> Array:
         """Return the product [m, N] of rows [m, K]."""
         count, depth = rows.shape
@@ -97,7 +102,7 @@ class RecurrentModel:
 
     def __init__(self, weights: RecurrentWeights) -> None:
         self._ranks, self._cuts = weights.ranks, weights.cuts
-        self._tables, self._biases = weights.tables, weights.biases
+        self._biases = weights.biases
         self._bias_ih, self._bias_hh, self._output_bias = weights.bias_ih, weights.bias_hh, weights.output_bias
         self._head = Product(np.concatenate((weights.tables[0], weights.clusters)).T)
         self._output = Product(weights.output.T)
@@ -156,9 +161,10 @@ class RecurrentModel:
         """Return what the gates are given at words [n]: [n, 3H]."""
         ranks = self._ranks[words]
         inputs = np.empty((len(words), len(self._bias_ih)), np.float32)
-        for up, table, begin, end in zip(self._up, self._tables, self._cuts[:-1], self._cuts[1:], strict=True):
+        tables = (self._head, *(table for _, table in self._inside))
+        for up, table, begin, end in zip(self._up, tables, self._cuts[:-1], self._cuts[1:], strict=True):
             here = np.flatnonzero((ranks >= begin) & (ranks < end))
-            inputs[here] = up(table[ranks[here] - begin])
+            inputs[here] = up(table.columns(ranks[here] - begin))
         return inputs + self._bias_ih
 
     def _read(self, inputs: Array, states: Array) -> Array:
@@ -257,7 +263,8 @@ def _check(weights: RecurrentWeights, words: int) -> None:
 
 
 def _log_softmax(logits: NDArray[Any]) -> NDArray[Any]:
-    logits = logits - logits.max(axis=1, keepdims=True)
+    """Return log-probabilities [n, m], where `logits` were."""
+    logits -= logits.max(axis=1, keepdims=True)
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
     return logits
 
