@@ -1,5 +1,7 @@
 """The English model that ships, on real speech that it has never heard."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +43,24 @@ def test_the_larger_one_beside_the_package_hears_it_too(clips: Path) -> None:
     assert report.cer.value < 0.40
     sizes = recognizer.bundle.card["recipe"]["network"]
     assert (sizes["residual_layers"], sizes["gru_layers"], sizes["gru_hidden"]) == (3, 5, 512)
+
+
+_PEAK = """
+import resource, sys
+import auricle
+
+auricle.load(threads=1).transcribe(sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
+def test_a_short_clip_needs_less_than_a_quarter_of_a_gigabyte(clips: Path) -> None:
+    command = [sys.executable, "-c", _PEAK, str(clips / "austen-0880.flac")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (
+        100 < int(run.stdout) < 240
+    )  # 220; 251 while a graph and tables were in memory twice, and the trie in three times its room
 
 
 # Against the 16 kHz WAV's text: what the codec alone changes, in characters. docs/audio-formats.md shows the texts.

@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -19,18 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from auricle import audio
-from auricle.acoustic import AcousticModel
 from auricle.alphabet import BLANK, ENGLISH
 from auricle.audio import Blocks, Waveform
-from auricle.bundle import ACOUSTIC, LANGUAGE_MODEL, SPELLER, Bundle, find_bundle
+from auricle.bundle import LANGUAGE_MODEL, Bundle, find_bundle
 from auricle.decoders import calibration_of, decoder_of
 from auricle.decoding import Decoder, Hypothesis, Phrases, SpokenDecoder, align
 from auricle.decoding.pauses import parts_between_pauses
 from auricle.errors import AudioError, AuricleError
 from auricle.features import Array, log_mel
-from auricle.grouping import Prepared, ahead, batches_of
+from auricle.grouping import Prepared, ahead
+from auricle.hearing import Again, Hearing
 from auricle.segmentation import Detector, Plan, Window, best_detector, plan_windows
-from auricle.spelling import SpellingModel
 from auricle.transcript import AlignedText, Segment, Transcript, Word, aligned_text, words_of
 
 if TYPE_CHECKING:
@@ -40,12 +38,6 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any]
 
 LEAST_SECONDS = 0.1
 """No word is shorter than this; less is a mistake (a wrong unit, an empty track) that should not pass as silence."""
-# More at once cost the network no less each.
-_BATCH_WINDOWS = 4
-# Two cost it a tenth more each than four, but where the search waits for the first and the network for the last of
-# them, that is soon made good.
-_BATCH_WINDOWS_BESIDE = 2
-_SPREAD = 0.04  # seconds over which hearings begin: a network's stride
 _PAUSE, _LONG_PAUSE = 0.3, 1.0  # seconds; after a long one, what follows is not told by what was said before
 _LARGEST_ALIGNMENT = 300_000_000  # frames times characters: 600 MB
 
@@ -90,18 +82,11 @@ class Recognizer:
         restorer: WindowedRestorer | None = None,
     ) -> None:
         self.bundle = bundle
-        self._cores = threads or os.cpu_count() or 1
         self._detector = detector or best_detector(bundle.features.sample_rate)
-        graph = bundle.files[ACOUSTIC]
-        self._acoustic = self._acoustic_model(graph, threads)
-        # Until it is needed again, when the bundle may be another one.
-        self._graph = graph if self._cores > 1 else b""
-        self._beside: AcousticModel | None = None
-        self._beside_lock = threading.Lock()
         self._decoder = decoder or decoder_of(bundle, language_model=language_model)
         # Beside a language model, what the network has heard says more than what it would be spelt like.
-        alone = not (language_model and LANGUAGE_MODEL in bundle.files)
-        self._speller = _speller(bundle, threads) if alone and SPELLER in bundle.files else None
+        spelt = not (language_model and LANGUAGE_MODEL in bundle.files)
+        self._hearing = Hearing(bundle, threads=threads, spelt=spelt)
         self._calibration = calibration_of(bundle)
         self._restorer, self._restorer_lock = restorer, threading.Lock()
 
@@ -204,8 +189,7 @@ class Recognizer:
             raise AuricleError("there is nothing to align: the text has no character of the model's alphabet.")
         with self.open(source, sample_rate=sample_rate) as blocks:
             windows = list(self._windows(0, blocks, None))
-        letters = self.bundle.alphabet.tokens
-        parts = [self._acoustic.log_probs([window.features])[0][:, :letters] for window in windows]
+        parts = [self._hearing.own(window.features)[:, : alphabet.tokens] for window in windows]
         starts = [
             window.start + self.bundle.frame_seconds * np.arange(len(part))
             for window, part in zip(windows, parts, strict=True)
@@ -235,10 +219,10 @@ class Recognizer:
         each further hearing.
         """
         features = self._features(waveform.samples)
-        found = self._spelt(self._acoustic.log_probs([features]))[0]
+        found = self._hearing.once(features)
         if not phones:
             return found[:, : self.bundle.alphabet.tokens]
-        return found if hearings == 1 else np.hstack((found, self._heard_again(self._acoustic, features, hearings)))
+        return found if hearings == 1 else np.hstack((found, self._hearing.again(features, hearings)))
 
     def open(self, source: Source, *, sample_rate: int | None = None) -> Blocks:
         """Return a recording that is decoded, at the model's rate, as it is iterated over. Raises AudioError."""
@@ -289,54 +273,9 @@ class Recognizer:
     def _groups(self, windows: Iterable[Prepared], hot_words: Phrases) -> Iterator[list[tuple[int, Segment]]]:
         """Recognise windows, some at a time, and yield the clips and segments of these in their order."""
         for some in ahead(windows):
-            most = _BATCH_WINDOWS if self._cores == 1 else _BATCH_WINDOWS_BESIDE
-            batches = list(batches_of(some, self.bundle.features.hop_seconds, most))
-            beside = len(batches) > 1 and self._cores > 1
-            network = self._acoustic_beside() if beside else self._acoustic
-            heard = self._heard(batches, network, beside=beside)
-            done = [(window.clip, self._segment(window, found, hot_words, network)) for window, found in heard]
+            heard = self._hearing.each(some)
+            done = [(window.clip, self._segment(window, found, hot_words, again)) for window, found, again in heard]
             yield sorted(done, key=lambda pair: (pair[0], pair[1].start))
-
-    def _heard(
-        self, batches: Sequence[Sequence[Prepared]], network: AcousticModel, *, beside: bool
-    ) -> Iterator[tuple[Prepared, Array]]:
-        """Yield windows and their log-probabilities; `beside` the search, the network is a batch ahead."""
-        features = [[window.features for window in batch] for batch in batches]
-        if not beside:
-            for batch, inputs in zip(batches, features, strict=True):
-                yield from zip(batch, self._spelt(network.log_probs(inputs)), strict=True)
-            return
-        pool = ThreadPoolExecutor(1, "acoustic")
-        try:
-            coming = [pool.submit(network.log_probs, inputs) for inputs in features]
-            for batch, results in zip(batches, coming, strict=True):
-                yield from zip(batch, self._spelt(results.result()), strict=True)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _heard_again(self, network: AcousticModel, features: Array, hearings: int) -> Array:
-        """Return what is heard at all hearings but the first, which begin a little later each, side by side."""
-        frames = [round(_SPREAD * one / hearings / self.bundle.features.hop_seconds) for one in range(1, hearings)]
-        return np.hstack([network.log_probs([_later(features, count)])[0] for count in frames])
-
-    def _spelt(self, heard: list[Array]) -> list[Array]:
-        """Return what was heard with the speller's letters in place of the network's, if there is one."""
-        if self._speller is None:
-            return heard
-        letters = self.bundle.alphabet.tokens
-        phones = [log_probs[:, letters:] for log_probs in heard]
-        return [np.hstack(pair) for pair in zip(self._speller.log_probs(phones), phones, strict=True)]
-
-    def _acoustic_beside(self) -> AcousticModel:
-        """Return the network for use beside the search, which has a core of its own: they would wait for each other."""
-        with self._beside_lock:
-            if self._beside is None:
-                self._beside, self._graph = self._acoustic_model(self._graph, self._cores - 1), b""
-            return self._beside
-
-    def _acoustic_model(self, graph: bytes, threads: int | None) -> AcousticModel:
-        bundle = self.bundle
-        return AcousticModel(graph, mel=bundle.features.mel, tokens=bundle.tokens, threads=threads)
 
     def _all_windows(self, recordings: Iterable[Blocks], opened: deque[Blocks]) -> Iterator[Prepared]:
         for clip, blocks in enumerate(recordings):
@@ -356,7 +295,7 @@ class Recognizer:
     def _features(self, samples: Array) -> Array:
         return self.bundle.normalization(log_mel(samples, self.bundle.features))
 
-    def _segment(self, window: Prepared, log_probs: Array, hot_words: Phrases, network: AcousticModel) -> Segment:
+    def _segment(self, window: Prepared, log_probs: Array, hot_words: Phrases, again: Again) -> Segment:
         words: list[Word] = []
         frame, hop = self.bundle.frame_seconds, self.bundle.features.hop_seconds
         said = ""
@@ -364,7 +303,7 @@ class Recognizer:
             features = window.features[round(begin * frame / hop) : round(end * frame / hop)]
             until = window.end if end == len(log_probs) else window.start + end * frame
             heard = log_probs[begin:end]
-            best = self._read(heard, features, hot_words, network, said if goes_on else "")
+            best = self._read(heard, partial(again, features), hot_words, said if goes_on else "")
             said = f"{said} {best.text}" if goes_on else best.text
             words += self._words(best, heard, window.start + begin * frame, until)
         return Segment(window.start, window.end, tuple(words))
@@ -382,15 +321,13 @@ class Recognizer:
             log_probs, alphabet.tokens, silent, round(_PAUSE / frame), round(_LONG_PAUSE / frame)
         )
 
-    def _read(
-        self, log_probs: Array, features: Array, hot_words: Phrases, network: AcousticModel, before: str
-    ) -> Hypothesis:
+    def _read(self, log_probs: Array, again: Callable[[int], Array], hot_words: Phrases, before: str) -> Hypothesis:
         decoder = self._decoder
         if not isinstance(decoder, SpokenDecoder):
             return decoder.decode(log_probs, hot_words=hot_words)[0]
         hearings = decoder.options.hearings
-        again = partial(self._heard_again, network, features, hearings) if hearings > 1 else None
-        return decoder.decode(log_probs, hot_words=hot_words, again=again, before=before)[0]
+        more = partial(again, hearings) if hearings > 1 else None
+        return decoder.decode(log_probs, hot_words=hot_words, again=more, before=before)[0]
 
     def _words(self, hypothesis: Hypothesis, log_probs: Array, start: float, end: float) -> tuple[Word, ...]:
         return words_of(
@@ -401,16 +338,6 @@ class Recognizer:
             end=end,
             calibration=self._calibration,
         )
-
-
-def _later(features: Array, frames: int) -> Array:
-    """Return features that begin so many frames later, and go on at their end."""
-    return np.concatenate((features[frames:], features[-1:].repeat(min(frames, len(features)), axis=0)))
-
-
-def _speller(bundle: Bundle, threads: int | None) -> SpellingModel:
-    letters = bundle.alphabet.tokens
-    return SpellingModel(bundle.files[SPELLER], phones=bundle.tokens - letters, letters=letters, threads=threads)
 
 
 def _long_enough(blocks: Blocks) -> Iterator[Array]:
