@@ -78,6 +78,7 @@ def test_weights_that_are_given_are_taken(auricle: Run, clips: Path, tmp_path: P
     picture = tmp_path / "reliability.png"
     result = auricle("lm", "tune", "english", *options, *weights, "--output", tuned, "--picture", picture)
     assert result.code == 0, result.err
+    assert " ".join(result.out.split()).startswith("alpha 0.85 beta -0.25 blank 0.125 prior 0 again 0.25 other weights")
     own, before = read_bundle(tuned).decoder, find_bundle().decoder
     assert (own["phones"]["lm_weight"], own["phones"]["word_bonus"]) == (0.85, -0.25)
     assert (own["phones"]["hearings"], own["phones"]["again_weight"]) == (2, 0.25)

@@ -160,7 +160,7 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
         given=given_weights,
     )
     for point in points[:5]:
-        typer.echo(_row(point))
+        typer.echo(_row(point, given_weights))
     confidences, right = uncalibrated(clips, best, letters=source.alphabet.tokens, frame_seconds=source.frame_seconds)
     curve = fit(confidences, right)
     before, after = reliability(confidences, right), reliability(map(curve, confidences), right)
@@ -333,13 +333,13 @@ def _settings(chosen: BeamOptions) -> dict[str, Any]:
     }
 
 
-def _row(point: Point) -> str:
-    return (
-        f"alpha {point.alpha:<6g} beta {point.beta:<6g} unknown {point.unknown:<6g} acoustic {point.acoustic:<6g} "
-        f"prior {point.prior:<6g} blank {point.blank:<6g} pairs {point.pairs:<6g} letters {point.letters:<6g} "
-        f"recurrent {point.recurrent:<6g} again {point.again:<6g} "
-        f"WER {point.wer:.2%}"
-    )
+def _row(point: Point, given: Mapping[str, float]) -> str:
+    """Return a point's weights, those that were `given` alone if any were: the others are as the bundle has them."""
+    from auricle.language.tune import STEPS
+
+    weights = " ".join(f"{name} {getattr(point, name):<6g}" for name in given or STEPS)
+    others = "other weights as they were  " if given else ""
+    return f"{weights} {others}WER {point.wer:.2%}"
 
 
 def _clips(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None, hearings: int) -> list[Clip]:
