@@ -1,8 +1,11 @@
 """What ONNX Runtime says must be what torch said, or there is no bundle."""
 
+import json
 import re
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from helpers import MEL, TOKENS, configs, made
@@ -74,6 +77,18 @@ def test_smaller_weights_make_a_smaller_file_that_says_nearly_the_same(
         for onnx in (whole, small)
     )
     assert 0 < np.abs(exact - near).max() < difference
+
+
+def test_weights_of_one_recurrent_layer_are_restored_at_a_time(tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "run")
+    onnx = to_onnx(DeepSpeech2(WIDE, MEL, TOKENS).eval(), "int8")
+    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    session.run(None, {"features": ragged()[2][None], "lengths": np.array([31])})
+    events = json.loads(Path(session.end_profiling()).read_text())
+    ran = [event["args"]["op_name"] for event in events if event["name"].endswith("_kernel_time")]
+    first, second = (index for index, kind in enumerate(ran) if kind == "GRU")
+    assert ran[first:second].count("DequantizeLinear") == 2  # from state and input to gates; the biases are small
 
 
 def test_exporting_twice_gives_the_same_bytes() -> None:

@@ -53,15 +53,21 @@ class Graph:
         """Store values that are not weights."""
         return self._initializer(np.asarray(values, dtype))
 
-    def weight(self, tensor: Tensor, axis: int = 0, *, rows: Tensor | None = None) -> str:
+    def weight(self, tensor: Tensor, axis: int = 0, *, rows: Tensor | None = None, nothing: str | None = None) -> str:
         """Store a tensor in the graph's weight type and return it as float32; int8 has a scale per index of `axis`.
 
-        `rows` is the order in which the rows of dimension 1 are stored.
+        `rows` is the order in which the rows of dimension 1 are stored. Where a `nothing` is given, int8 is not made
+        float32 before that is known.
         """
         ordered = tensor if rows is None else tensor[:, rows]
-        return self.stored(ordered.detach().cpu().numpy(), self._names[id(tensor)], axis)
+        return self.stored(ordered.detach().cpu().numpy(), self._names[id(tensor)], axis, nothing=nothing)
 
-    def stored(self, values: npt.NDArray[np.float32], name: str, axis: int = 0) -> str:
+    def nothing(self, x: str) -> str:
+        """Return a zero [1] that is known once x is."""
+        size = self.op("Cast", self.op("Shape", x, end=1), to=TensorProto.FLOAT)
+        return self.op("Mul", size, self.constant([0], np.float32))
+
+    def stored(self, values: npt.NDArray[np.float32], name: str, axis: int = 0, *, nothing: str | None = None) -> str:
         """Store values under a name in the graph's weight type, and return them as float32, as `weight` does."""
         values = np.ascontiguousarray(values)
         if self._weights == "float32" or values.size < _SMALLEST:
@@ -74,6 +80,7 @@ class Graph:
         stored = self._initializer(np.round(folded / scale[:, None]).astype(np.int8), name)
         zero = self._initializer(np.zeros(len(scale), np.int8))
         scales = self._initializer(scale.astype(np.float32), name + _SCALE)
+        scales = self.op("Add", scales, nothing) if nothing else scales
         restored = self.op("DequantizeLinear", stored, scales, zero, axis=0)
         return self.op("Reshape", restored, self.constant(values.shape))
 
@@ -121,12 +128,14 @@ class Graph:
         rows = _moved(hidden, (1, 0, 2))
         biases = torch.cat((gru.bias_ih[:, rows], gru.bias_hh[:, rows]), dim=1)
         name = self._names[id(gru.bias_ih)].removesuffix("bias_ih") + _BIASES
+        # ONNX Runtime would make float32 of all layers' weights first of all, and have them in memory at once.
+        nothing = self.nothing(y) if self._weights == "int8" else None
         states = self.op(
             "GRU",
             y,
-            self.weight(gru.weight_ih, axis=1, rows=rows),
-            self.weight(gru.weight_hh, axis=1, rows=rows),
-            self.stored(biases.detach().cpu().numpy(), name, axis=1),
+            self.weight(gru.weight_ih, axis=1, rows=rows, nothing=nothing),
+            self.weight(gru.weight_hh, axis=1, rows=rows, nothing=nothing),
+            self.stored(biases.detach().cpu().numpy(), name, axis=1, nothing=nothing),
             sequence_lens,
             direction="bidirectional",
             hidden_size=hidden,
