@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
-
-from auricle.cli.app import main
+from command import Result, Run, in_process
 
 SCRIPT = Path(sys.executable).with_name("auricle")
 
 
-@dataclass(frozen=True)
-class Result:
-    code: int | str | None
-    out: str
-    err: str
-
-
-Run: TypeAlias = Callable[..., Result]
-
-
 @pytest.fixture
 def auricle(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process; what C libraries print is seen as well."""
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["auricle", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capfd.readouterr()
-        return Result(ended.value.code, captured.out, captured.err)
-
-    return run
+    """Run the command in this process."""
+    return in_process(monkeypatch, capfd)
 
 
 @pytest.fixture

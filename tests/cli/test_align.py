@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from command import Run
 
 from auricle.manifest import read_manifest
-
-from .conftest import Run
 
 pytestmark = pytest.mark.needs_embedded_model
 

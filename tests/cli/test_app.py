@@ -5,10 +5,9 @@ import sys
 import time
 
 import pytest
+from command import Run
 
 import auricle as package
-
-from .conftest import Run
 
 HEAVY = ("torch", "lightning", "lhotse", "matplotlib", "numpy", "onnxruntime", "soundfile", "rich")
 

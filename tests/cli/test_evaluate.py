@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from command import Run
 
 from auricle import load
 from auricle.evaluation import evaluate
 from auricle.manifest import read_manifest, write_manifest
 from auricle.report import Report
-
-from .conftest import Run
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from command import Run
 
 from auricle import load
 from auricle.bundle import read_bundle, write_bundle
 from auricle.features import Normalization
-
-from .conftest import Run
 
 torch = pytest.importorskip("torch")
 

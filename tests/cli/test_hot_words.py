@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-from .conftest import Run
+from command import Run
 
 pytestmark = pytest.mark.needs_embedded_model
 

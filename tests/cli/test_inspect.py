@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from command import Run
 
 from auricle import load
-
-from .conftest import Run
 
 
 class Page(HTMLParser):

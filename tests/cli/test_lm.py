@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import Run
 from passage import ALICE
 
 from auricle.alphabet import ENGLISH, Alphabet
 from auricle.bundle import LANGUAGE_MODEL, RECURRENT, Bundle, find_bundle, read_bundle, write_bundle
 from auricle.decoding.ngram import NgramModel
 from auricle.features import FeatureConfig, Normalization
-
-from .conftest import Run
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from command import Run
 
 from auricle.language.pronunciations import read_pronunciations
-
-from .conftest import Run
 
 
 @pytest.fixture

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import Run
 
 from auricle.alphabet import Alphabet
 from auricle.bundle import find_bundle, read_bundle, write_bundle
-
-from .conftest import Run
 
 pytestmark = pytest.mark.needs_embedded_model
 

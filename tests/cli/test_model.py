@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command import Run
 
 from auricle.alphabet import Alphabet
 from auricle.bundle import find_bundle, read_bundle, write_bundle
-
-from .conftest import Run
 
 Damage = Callable[[Path], None]
 

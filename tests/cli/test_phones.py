@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import Run
 
 from auricle.bundle import ACOUSTIC, LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT, SPELLER, read_bundle
-
-from .conftest import Run
 
 ROOT = Path(__file__).parents[2]
 PHONES = (

@@ -4,12 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command import Run
 from passage import ALICE
 
 from auricle.restoration import read_restorer
 from auricle.restoration.model import write_restorer
-
-from .conftest import Run
 
 RECIPE = """
 rows = 512

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from command import Run
 
 from auricle import formats, load
 from auricle.audio import SourceInfo, Waveform
@@ -23,7 +24,7 @@ from auricle.cli.terminal import Bar
 from auricle.cli.transcribe import Format
 from auricle.transcript import Segment, Word
 
-from .conftest import SCRIPT, Run
+from .conftest import SCRIPT
 
 RATE = 16_000
 

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
-
-from auricle.cli.app import main
+from command import Run, in_process
 
 from .openslr import OpenSlr
 
 
-@dataclass(frozen=True)
-class Result:
-    code: int | str | None
-    out: str
-    err: str
-
-
-Run: TypeAlias = Callable[..., Result]
-
-
 @pytest.fixture
 def auricle(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["auricle", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capfd.readouterr()
-        return Result(ended.value.code, captured.out, captured.err)
-
-    return run
+    """Run the command in this process."""
+    return in_process(monkeypatch, capfd)
 
 
 @pytest.fixture

@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from command import Result, Run
 
 from auricle import audio
 from auricle.alphabet import ENGLISH, Alphabet
 from auricle.corpora.check import Limits, unwritable
 from auricle.features import FeatureConfig
 from auricle.manifest import Utterance, read_manifest, write_manifest
-
-from .conftest import Result, Run
 
 RATE = 16_000
 

@@ -6,10 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from command import Run
 
 from auricle.manifest import read_manifest
-
-from .conftest import Run
 
 
 @pytest.fixture

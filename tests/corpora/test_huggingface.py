@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import Run
 
 from auricle.manifest import read_manifest
-
-from .conftest import Run
 
 
 def test_without_the_package_it_says_what_to_install(auricle: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,13 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from command import Run
 
 from auricle.audio import SourceInfo
 from auricle.corpora.label import label
 from auricle.errors import CorpusError
 from auricle.manifest import Utterance, read_manifest
 from auricle.transcript import Segment, Transcript, Word
-
-from .conftest import Run
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from command import Run
 
 from auricle.manifest import read_manifest
 
-from .conftest import Run
 from .openslr import archive
 
 pytest.importorskip("lhotse")

@@ -8,12 +8,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from command import Result, Run
 
 from auricle.corpora.librispeech import PARTS as PUBLISHED
 from auricle.errors import CorpusError
 from auricle.manifest import read_manifest
 
-from .conftest import Result, Run
 from .openslr import PARTS, OpenSlr, archive
 
 

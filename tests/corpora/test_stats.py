@@ -7,12 +7,11 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from command import Run
 
 from auricle.corpora.page import page
 from auricle.corpora.stats import stats
 from auricle.manifest import Utterance
-
-from .conftest import Run
 
 
 def made(*rows: tuple[str | None, float | None, str | None, str | None]) -> list[Utterance]:

@@ -8,6 +8,7 @@ from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
+from command import Run
 
 from auricle import audio
 from auricle.alphabet import ENGLISH
@@ -18,8 +19,6 @@ from auricle.language.spoken import read_spoken
 from auricle.manifest import read_manifest
 from auricle.metrics import corpus_rate, word_errors
 from auricle.recognizer import load
-
-from .conftest import Run
 
 TEXT = """\
 The old gentleman's house stood at the end of the long road. Nobody had lived in it for many years!
