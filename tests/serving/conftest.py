@@ -7,6 +7,7 @@ import faulthandler
 import json
 import os
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -27,6 +28,14 @@ from auricle.serving.settings import Settings
 
 Running: TypeAlias = Callable[..., AbstractContextManager[str]]
 CLIPS = Path(__file__).parents[1] / "clips"
+_STUCK: list[threading.Thread] = []
+
+
+def pytest_unconfigure() -> None:
+    """End a run of which a server did not stop: Python would wait for its thread, and whoever started the run, too."""
+    if any(thread.is_alive() for thread in _STUCK):
+        sys.stdout.flush()
+        os._exit(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,6 +90,7 @@ def running(recognizer: auricle.Recognizer, tmp_path_factory: pytest.TempPathFac
                     for task in list(asyncio.tasks._all_tasks):  # type: ignore[attr-defined]
                         task.print_stack()
                     pending = server.server_state
+                    _STUCK.append(thread)
                     pytest.fail(f"the server does not stop: {pending.connections} {pending.tasks}")
 
     return start
