@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Callable
@@ -156,7 +157,7 @@ def test_a_file_too_many_is_refused(tmp_path: Path) -> None:
     assert "files are not those" in refusal(path)
 
 
-@pytest.mark.parametrize("schema", [0, 3, None, "1", [1]])
+@pytest.mark.parametrize("schema", [0, 4, None, "1", [1]])
 def test_another_schema_is_refused_and_named(tmp_path: Path, schema: object) -> None:
     path = forged(tmp_path / "toy.auricle", lambda description: description.update(schema=schema))
     assert f"schema {schema!r}" in refusal(path)
@@ -297,6 +298,20 @@ def test_without_phones_a_bundle_is_the_one_that_it_was_before_there_were_any(tm
     assert description["schema"] == 1
     assert "phones" not in description
     assert BUNDLE.tokens == ENGLISH.tokens
+
+
+def test_a_prior_makes_it_schema_3_and_reads_back(tmp_path: Path) -> None:
+    normalization = replace(BUNDLE.normalization, prior=700.0)
+    path = written(tmp_path, bundle=replace(BUNDLE, normalization=normalization))
+    assert json.loads(members(path)["bundle.json"])["schema"] == 3
+    assert read_bundle(path).normalization.prior == 700
+    assert read_bundle(written(tmp_path)).normalization.prior == math.inf
+
+
+@pytest.mark.parametrize("prior", [-1, math.nan])
+def test_a_prior_that_cannot_be_is_refused(tmp_path: Path, prior: float) -> None:
+    path = forged(tmp_path / "toy.auricle", lambda description: description["normalization"].update(prior=prior))
+    assert "frames cannot be" in refusal(path)
 
 
 @pytest.mark.parametrize("phones", [["K", "K"], [f"P{number}" for number in range(255)]])

@@ -209,3 +209,18 @@ def test_features_take_less_than_a_three_hundredth_of_the_recordings_time() -> N
         return time.thread_time() - start
 
     assert min(once() for _ in range(5)) < len(samples) / 16_000 / 300
+
+
+@pytest.mark.parametrize("seconds", [0.5, 7.0])
+def test_a_clips_own_mean_is_taken_away_as_far_as_it_is_known(seconds: float) -> None:
+    samples = audio.read(CLIPS[0]).samples[: int(16_000 * seconds)]
+    features = log_mel(samples, CONFIG)
+    mean, std = np.full(CONFIG.mel, -8, np.float32), np.full(CONFIG.mel, 3, np.float32)
+    left = Normalization(mean, std)(features)
+    microphone = np.linspace(-2, 2, CONFIG.mel, dtype=np.float32)  # what a filter does to the logarithm of power
+    normalization = Normalization(mean, std, prior=700)
+    once, filtered = normalization(features), normalization(features + microphone)
+    known = len(features) / (len(features) + 700)
+    np.testing.assert_allclose(once, left - known * left.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(filtered - once, np.broadcast_to((1 - known) * microphone / 3, once.shape), atol=1e-5)
+    assert once.dtype == np.float32

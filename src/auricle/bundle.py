@@ -28,8 +28,9 @@ from auricle.features import FeatureConfig, Normalization
 
 SCHEMA = 1
 SCHEMA_WITH_PHONES = 2  # what read schema 1 would take the phones for letters
+SCHEMA_WITH_PRIOR = 3  # what read schema 2 would leave a clip's own mean in its features
 MOST_PHONES = 254  # one is a byte, and two bytes are taken: the blank and the end of a word
-_SCHEMAS = (SCHEMA, SCHEMA_WITH_PHONES)  # no set: a file may say anything, lists too
+_SCHEMAS = (SCHEMA, SCHEMA_WITH_PHONES, SCHEMA_WITH_PRIOR)  # no set: a file may say anything, lists too
 ACOUSTIC = "acoustic.onnx"
 LANGUAGE_MODEL = "lm.npz"  # what `auricle lm add` puts in
 PRONUNCIATIONS = "pronunciations.npz"  # how the language model's words are said
@@ -69,10 +70,16 @@ class Bundle:
         """Size of the network's output: letters and a blank, then phones, a blank of theirs and the end of a word."""
         return self.alphabet.tokens + (len(self.phones) + 2 if self.phones else 0)
 
+    @property
+    def _schema(self) -> int:
+        if self.normalization.prior < math.inf:
+            return SCHEMA_WITH_PRIOR
+        return SCHEMA_WITH_PHONES if self.phones else SCHEMA
+
     def describe(self) -> dict[str, Any]:
         """Return `bundle.json` as plain values."""
         description: dict[str, Any] = {
-            "schema": SCHEMA_WITH_PHONES if self.phones else SCHEMA,
+            "schema": self._schema,
             "name": self.name,
             "version": self.version,
             "created": self.created,
@@ -81,6 +88,7 @@ class Bundle:
             "normalization": {
                 "mean": [float(f"{value:.6g}") for value in self.normalization.mean],
                 "std": [float(f"{value:.6g}") for value in self.normalization.std],
+                **({"prior": self.normalization.prior} if self.normalization.prior < math.inf else {}),
             },
             "alphabet": list(self.alphabet.characters),
             **({"phones": list(self.phones)} if self.phones else {}),
@@ -248,7 +256,7 @@ def _bundle(description: Any, stored: _Files, path: Path, *, hold: bool) -> Bund
         schema = description.get("schema") if isinstance(description, dict) else None
         raise BundleError(
             f"{path}: bundle schema {schema!r} is not known to this auricle "
-            f"(it reads {SCHEMA} and {SCHEMA_WITH_PHONES}): update auricle."
+            f"(it reads {_SCHEMAS[0]} to {_SCHEMAS[-1]}): update auricle."
         )
     stated = description.pop("checksum", None)
     if stated != _checksum(description):
@@ -262,9 +270,7 @@ def _bundle(description: Any, stored: _Files, path: Path, *, hold: bool) -> Bund
             version=description["version"],
             created=description["created"],
             features=FeatureConfig(**description["features"]),
-            normalization=Normalization(
-                *(np.array(description["normalization"][key], dtype=np.float32) for key in ("mean", "std"))
-            ),
+            normalization=_normalization(description["normalization"]),
             alphabet=Alphabet(tuple(description["alphabet"])),
             frame_seconds=float(description["frame_seconds"]),
             files=files,
@@ -276,6 +282,11 @@ def _bundle(description: Any, stored: _Files, path: Path, *, hold: bool) -> Bund
         raise BundleError(f"{path}: {_DESCRIPTION} is not that of a bundle ({error}).") from error
     _check_numbers(bundle, path)
     return bundle
+
+
+def _normalization(stored: Mapping[str, Any]) -> Normalization:
+    mean, std = (np.array(stored[key], dtype=np.float32) for key in ("mean", "std"))
+    return Normalization(mean, std, prior=float(stored.get("prior", math.inf)))
 
 
 def _phones(description: Mapping[str, Any]) -> tuple[str, ...]:
@@ -293,6 +304,8 @@ def _check_numbers(bundle: Bundle, path: Path) -> None:
         raise BundleError(f"{path}: the normalisation does not have one value for each of {mel} mel bands.")
     if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
         raise BundleError(f"{path}: the normalisation divides by zero or is not finite: export the model again.")
+    if not bundle.normalization.prior >= 0:
+        raise BundleError(f"{path}: a prior of {bundle.normalization.prior} frames cannot be: export the model again.")
     if not 0 < bundle.frame_seconds < math.inf:
         raise BundleError(f"{path}: a frame of {bundle.frame_seconds} seconds cannot be: export the model again.")
 

@@ -5,6 +5,7 @@ The mel scale is Slaney's (Auditory Toolbox, 1998): linear below 1 kHz, logarith
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -59,14 +60,22 @@ class FeatureConfig:
 
 @dataclass(frozen=True, slots=True)
 class Normalization:
-    """Per-band constants of the training set: `(x - mean) / std`, each of shape [mel]."""
+    """Per-band constants of the training set: `(x - mean) / std`, each of shape [mel].
+
+    A clip's own mean, which is its microphone and its room and little of what is said, is taken away as far as it is
+    known: as if `prior` frames of average speech were heard with it. An infinite prior leaves it as it is.
+    """
 
     mean: Array = field(repr=False)
     std: Array = field(repr=False)
+    prior: float = math.inf
 
     def __call__(self, features: Array) -> Array:
-        """Normalise features [frames, mel]."""
-        return np.asarray((features - self.mean) / self.std, dtype=np.float32)
+        """Normalise features [frames, mel] of one clip."""
+        normalized = np.asarray((features - self.mean) / self.std, dtype=np.float32)
+        if self.prior < math.inf:
+            normalized -= normalized.sum(axis=0) / np.float32(len(features) + self.prior)
+        return normalized
 
 
 def log_mel(samples: Array, config: FeatureConfig) -> Array:

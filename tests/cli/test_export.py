@@ -52,12 +52,14 @@ def test_name_weights_and_card(auricle: Run, run: Path, tmp_path: Path) -> None:
     sizes = {}
     for weights in ("float32", "float16", "int8"):
         output = tmp_path / f"{weights}.auricle"
-        result = auricle("export", run / "last.ckpt", output, "--weights", weights, "--name", "mine", "--card", card)
+        options = ("--weights", weights, "--name", "mine", "--card", card, "--prior-frames", 500)
+        result = auricle("export", run / "last.ckpt", output, *options)
         assert result.code == 0, result.err
         bundle = read_bundle(output)
         assert bundle.name == "mine"
         assert (bundle.card["licence"], bundle.card["steps"]) == ("CC-BY-4.0", 12)
         assert "parameters" in bundle.card
+        assert bundle.normalization.prior == 500
         sizes[weights] = len(bundle.files["acoustic.onnx"])
     assert sizes["float32"] > sizes["float16"] > sizes["int8"]
 

@@ -82,6 +82,7 @@ def test_what_has_no_mean_is_refused() -> None:
     for other in (
         bundle_of(made(replace(CONFIG, gru_hidden=20))),
         replace(bundle_of(second), normalization=louder),
+        replace(bundle_of(second), normalization=replace(bundle.normalization, prior=700)),
         replace(bundle_of(second), phones=("AA",)),
     ):
         with pytest.raises(TrainingError, match="differ"):

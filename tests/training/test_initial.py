@@ -1,5 +1,6 @@
 """Beginning from a bundle: its weights arrive as they were, whatever they were stored in, and training learns on."""
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from auricle.errors import TrainingError
 from auricle.features import FeatureConfig
 from auricle.training.data import Batch
 from auricle.training.graph import Weights
-from auricle.training.initial import started_from
+from auricle.training.initial import recipe_of, started_from
 from auricle.training.module import SpeechModule
 from auricle.training.network import DeepSpeech2
 from auricle.training.recipe import NetworkConfig, Recipe
@@ -51,6 +52,15 @@ def test_a_network_started_from_a_bundle_says_what_the_bundles_did(config: Netwo
     started = started_from(bundle_of(network, weights), recipe_for(config)).network
     tolerance = {"float32": 1e-5, "float16": 0.01, "int8": 0.25}[weights]
     torch.testing.assert_close(scores(started), scores(network), rtol=0, atol=tolerance)
+
+
+def test_what_is_done_with_a_clips_own_mean_is_the_recipes_and_stays_with_the_bundle() -> None:
+    recipe = recipe_for(CONFIG)
+    module = started_from(bundle_of(made(CONFIG)), replace(recipe, prior_frames=700))
+    assert module.normalization.prior == 700
+    bundle = module.bundle("toy")
+    assert bundle.normalization.prior == recipe_of(bundle).prior_frames == 700
+    assert started_from(bundle, recipe).normalization.prior == math.inf
 
 
 def test_the_recipes_other_settings_are_its_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -27,7 +28,7 @@ class Weights(StrEnum):
 
 
 @app.command()
-def export(
+def export(  # noqa: PLR0917  (typer makes options of them)
     source: Annotated[
         Path,
         typer.Argument(
@@ -41,6 +42,10 @@ def export(
     weights: Annotated[Weights, typer.Option(help="How to store the weights.")] = Weights.FLOAT16,
     card: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Fields to add to the model card, or to replace in it.")
+    ] = None,
+    prior_frames: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="The recipe's prior_frames from now on; default: those of its training."),
     ] = None,
 ) -> None:
     """Turn a checkpoint into a model bundle.
@@ -58,6 +63,9 @@ def export(
 
     read = _from_bundle if _is_model(source) else _from_checkpoint
     bundle, network = read(source, name, weights, fields)
+    if prior_frames is not None:
+        normalization = replace(bundle.normalization, prior=float(prior_frames or math.inf))
+        bundle = replace(bundle, normalization=normalization)
     save_new_model(bundle, output)
     typer.echo(f"{output}: {bundle.name}, {output.stat().st_size / 1e6:.2f} MB, {weights} weights")
     typer.echo(

@@ -105,6 +105,7 @@ def _refuse_another(
     same = same and {name: (array.shape, array.dtype) for name, array in ours.items()} == {
         name: (array.shape, array.dtype) for name, array in theirs.items()
     }
+    same = same and first.normalization.prior == bundle.normalization.prior
     same = same and all(np.array_equal(array, theirs[name]) for name, array in ours.items() if array.dtype.kind != "f")
     for mine, other in (
         (first.normalization.mean, bundle.normalization.mean),

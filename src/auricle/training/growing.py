@@ -43,12 +43,11 @@ def grown(bundle: Bundle, recipe: Recipe) -> Bundle:
     _refuse_change(bundle.name, own, recipe)
     small = started_from(bundle, own).network
     positions = _positions(own.features, recipe.features)
-    normalization = Normalization(
-        *(
-            np.interp(positions, np.arange(own.features.mel), values).astype(np.float32)
-            for values in (bundle.normalization.mean, bundle.normalization.std)
-        )
+    mean, std = (
+        np.interp(positions, np.arange(own.features.mel), values).astype(np.float32)
+        for values in (bundle.normalization.mean, bundle.normalization.std)
     )
+    normalization = Normalization(mean, std, prior=bundle.normalization.prior)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(recipe.schedule.seed)
         large = SpeechModule(recipe, normalization).network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -53,7 +54,14 @@ def recipe_of(bundle: Bundle) -> Recipe:
     if isinstance(network := card.get("network"), dict):  # version 16 of `english` had its speller in its network
         card = {**card, "network": {key: value for key, value in network.items() if not key.startswith("speller_")}}
     recipe = make_recipe(card, f"the recipe in the card of {bundle.name}")
-    return replace(recipe, alphabet=tuple(bundle.alphabet.characters), phones=bundle.phones, features=bundle.features)
+    prior = bundle.normalization.prior
+    return replace(
+        recipe,
+        alphabet=tuple(bundle.alphabet.characters),
+        phones=bundle.phones,
+        prior_frames=int(prior) if prior < math.inf else 0,
+        features=bundle.features,
+    )
 
 
 def _rows(letters: Sequence[str], phones: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,8 @@ class SpeechModule(lightning.LightningModule):
 
     def __init__(self, recipe: Recipe, normalization: Normalization, *, max_hours: float | None = None) -> None:
         super().__init__()
-        self.recipe, self.normalization, self.max_hours = recipe, normalization, max_hours
+        self.recipe, self.max_hours = recipe, max_hours
+        self.normalization = replace(normalization, prior=float(recipe.prior_frames or math.inf))
         self.network = DeepSpeech2(recipe.network, recipe.features.mel, *recipe.outputs)
         self.corpus: Corpus | None = None
         self.card: dict[str, Any] = {}

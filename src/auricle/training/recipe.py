@@ -185,6 +185,9 @@ class Recipe:
     alphabet: tuple[str, ...] = ENGLISH.characters
     phones: tuple[str, ...] = ()
     """What the network writes beside letters, if it is to know how words are said; `--pronunciations` says how."""
+    prior_frames: Annotated[int, Field(ge=0)] = 0
+    """A clip's own mean is taken from its features, as if so many frames of average speech were heard with it; 0: it is
+    left. See `auricle.features.Normalization`."""
     features: FeatureConfig = Field(default_factory=FeatureConfig)
     network: NetworkConfig = Field(default_factory=NetworkConfig)
     augment: AugmentConfig = Field(default_factory=AugmentConfig)
