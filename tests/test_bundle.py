@@ -308,7 +308,7 @@ def test_a_prior_makes_it_schema_3_and_reads_back(tmp_path: Path) -> None:
     assert read_bundle(written(tmp_path)).normalization.prior == math.inf
 
 
-@pytest.mark.parametrize("prior", [-1, math.nan])
+@pytest.mark.parametrize("prior", [-1, 0, math.nan])
 def test_a_prior_that_cannot_be_is_refused(tmp_path: Path, prior: float) -> None:
     path = forged(tmp_path / "toy.auricle", lambda description: description["normalization"].update(prior=prior))
     assert "frames cannot be" in refusal(path)

@@ -304,7 +304,7 @@ def _check_numbers(bundle: Bundle, path: Path) -> None:
         raise BundleError(f"{path}: the normalisation does not have one value for each of {mel} mel bands.")
     if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
         raise BundleError(f"{path}: the normalisation divides by zero or is not finite: export the model again.")
-    if not bundle.normalization.prior >= 0:
+    if not bundle.normalization.prior > 0:
         raise BundleError(f"{path}: a prior of {bundle.normalization.prior} frames cannot be: export the model again.")
     if not 0 < bundle.frame_seconds < math.inf:
         raise BundleError(f"{path}: a frame of {bundle.frame_seconds} seconds cannot be: export the model again.")
