@@ -60,6 +60,14 @@ class Lexicon:
         self.outside, self.width = 1 + count, width
         parent = np.concatenate(parents) if parents else np.zeros(0, np.int32)
         token = np.concatenate(added) if added else tokens[:0].ravel()
+        self._link(parent, token)
+        self.word_at: Ids = np.full(self.outside + 1, NO_WORD, np.int32)
+        self.word_at[node] = ids
+        self.outlook: Array = np.concatenate((*outlooks, np.zeros(1, np.float32)))
+
+    def _link(self, parent: Ids, token: npt.NDArray[Any]) -> None:
+        """Make the tables of `step`: node i + 1 lies below `parent [i]`, which ascends, by `token [i]`."""
+        width = self.width
         children = np.arange(1, self.outside, dtype=np.int32)
         is_first = np.ones(len(parent), bool)
         is_first[1:] = parent[1:] != parent[:-1]
@@ -80,9 +88,6 @@ class Lexicon:
         np.fill_diagonal(rows[1:], 0)
         self._ranks: npt.NDArray[np.unsignedinteger] = rows.ravel()
         self._ranks[self._row[parent[many]] + token[many]] = ranks[many]
-        self.word_at: Ids = np.full(self.outside + 1, NO_WORD, np.int32)
-        self.word_at[node] = ids
-        self.outlook: Array = np.concatenate((*outlooks, np.zeros(1, np.float32)))
 
     def step(self, nodes: npt.NDArray[Any], tokens: npt.NDArray[Any]) -> Ids:
         """Return the nodes that tokens [n] lead to from nodes [n]."""
