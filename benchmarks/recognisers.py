@@ -33,11 +33,12 @@ import soundfile
 
 from auricle import audio
 from auricle.alphabet import ENGLISH
+from auricle.corpora.noise import add_noise
 from auricle.features import Array
 from auricle.language.text import normalise
 from auricle.manifest import Utterance, read_manifest, read_manifests, spread
 from auricle.metrics import rate_with_interval, word_errors
-from auricle.training.distort import add_noise, coloured_noise, reverberate, room, through_codec
+from auricle.training.distort import coloured_noise, reverberate, room, through_codec
 
 RATE = 16_000
 

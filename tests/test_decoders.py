@@ -7,12 +7,12 @@ import pytest
 from said import PHONES, SAID, SHARES, heard, model_of, recurrent_weights
 
 from auricle.bundle import ACOUSTIC, LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT, embedded_bundle
-from auricle.decoders import beam_options, calibration_of, decoder_of
+from auricle.confidence import Calibration, Comparison
+from auricle.decoders import beam_options, calibration_of, confidence_settings, decoder_of
 from auricle.decoding import BeamDecoder, Pronunciations, SpokenDecoder
 from auricle.decoding.recurrent import recurrent_to_bytes
 from auricle.errors import AuricleError, BundleError
 from auricle.recognizer import Recognizer
-from auricle.transcript import Calibration
 
 BUNDLE = embedded_bundle()
 PLAIN = replace(BUNDLE, files={ACOUSTIC: BUNDLE.files[ACOUSTIC]}, decoder={})
@@ -78,7 +78,7 @@ def test_pairs_are_a_number_for_each_pair_of_tokens(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["wide", float("nan"), True, [1]])
-@pytest.mark.parametrize("key", ["lm_weight", "beam", "acoustic_weight", "confidence_slope"])
+@pytest.mark.parametrize("key", ["lm_weight", "beam", "acoustic_weight", "confidence_slope", "compared_letters"])
 def test_a_setting_that_is_no_number_is_named(key: str, value: object) -> None:
     with pytest.raises(BundleError, match=rf"english: the decoder's {key} is .* not a number"):
         Recognizer(replace(PLAIN, decoder={key: value}))
@@ -88,6 +88,15 @@ def test_confidences_are_calibrated_where_the_bundle_says_how() -> None:
     assert calibration_of(PLAIN) is None
     tuned = replace(PLAIN, decoder={"confidence_slope": 0.5, "confidence_offset": -1.0})
     assert calibration_of(tuned) == Calibration(0.5, -1.0)
+    both = Calibration(0.5, -1.0, Comparison(0.375, 0.25, 0.125, -1.5))
+    assert calibration_of(replace(PLAIN, decoder=confidence_settings(both))) == both
+
+
+def test_a_curve_that_lacks_a_part_is_named() -> None:
+    settings = confidence_settings(Calibration(compared=Comparison(0.375, 0.25, 0.125, -1.5)))
+    del settings["compared_around"]
+    with pytest.raises(BundleError, match=r"english: the decoder lacks some of compared_letters, .*compared_around"):
+        Recognizer(replace(PLAIN, decoder=settings))
 
 
 MODEL = model_of(SHARES)

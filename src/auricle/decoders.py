@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from auricle.bundle import LANGUAGE_MODEL, PRONUNCIATIONS, RECURRENT, Bundle
+from auricle.confidence import Calibration, Comparison
 from auricle.decoding import (
     BeamDecoder,
     BeamOptions,
@@ -25,7 +26,9 @@ from auricle.decoding import (
 from auricle.decoding.recurrent import recurrent_from_bytes
 from auricle.errors import BundleError
 from auricle.features import Array
-from auricle.transcript import Calibration
+
+_CURVE = {"confidence_slope": "slope", "confidence_offset": "offset"}
+_COMPARED = {f"compared_{part}": part for part in ("letters", "agreement", "around", "offset")}
 
 
 class HotWordDecoder:
@@ -136,8 +139,21 @@ def _options(bundle: Bundle, given: Mapping[str, Any], tokens: int) -> BeamOptio
 
 def calibration_of(bundle: Bundle) -> Calibration | None:
     """Return the curve of the bundle's confidences, if it has one. Raises BundleError for what is no number."""
-    found = _numbers(bundle, {"confidence_slope": "slope", "confidence_offset": "offset"}, bundle.decoder)
-    return Calibration(**found) if found else None
+    found = _numbers(bundle, _CURVE, bundle.decoder)
+    compared = _numbers(bundle, _COMPARED, bundle.decoder)
+    if compared and len(compared) < len(_COMPARED):
+        raise BundleError(f"{bundle.name}: the decoder lacks some of {', '.join(_COMPARED)}: export the model again.")
+    if not found and not compared:
+        return None
+    return Calibration(**found, compared=Comparison(**compared) if compared else None)
+
+
+def confidence_settings(curve: Calibration) -> dict[str, float]:
+    """Return a curve as those of a bundle's defaults that `calibration_of` reads."""
+    found = {key: getattr(curve, name) for key, name in _CURVE.items()}
+    if curve.compared:
+        found |= {key: getattr(curve.compared, name) for key, name in _COMPARED.items()}
+    return {key: round(value, 4) for key, value in found.items()}
 
 
 def _numbers(bundle: Bundle, names: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:

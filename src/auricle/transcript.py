@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,26 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from auricle.audio import SourceInfo
+from auricle.confidence import Calibration, Evidence, evidence, letters_probability, spans_of
 from auricle.decoding.types import Hypothesis
 from auricle.features import Array
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """The logistic curve from a network's own probability of a word to the chance that the word is right."""
-
-    slope: float = 1.0
-    offset: float = 0.0
-
-    def __call__(self, probability: float) -> float:
-        """Return the chance, in [0, 1], that a word with this probability is right."""
-        return 1 / (1 + math.exp(-min(max(self.slope * logit(probability) + self.offset, -30.0), 30.0)))
-
-
-def logit(probability: float) -> float:
-    """Return log(p / (1 - p)), for probabilities of almost zero and almost one as well."""
-    p = min(max(probability, 1e-6), 1 - 1e-6)
-    return math.log(p / (1 - p))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +132,19 @@ def words_of(
     """Return the words of a hypothesis with their times and confidences.
 
     Frame i of `log_probs` [frames, tokens] is centred on `start + i * frame_seconds`; times are kept inside [start,
-    end], the window that was recognised. A word's confidence is the geometric mean, over its characters, of the
-    probability that the network gave to each at its best frame, through the `calibration` where there is one.
+    end], the window that was recognised. A word's confidence is its `evidence` through the `calibration`, and without
+    one the probability of its letters.
     """
     times = start + frame_seconds * np.arange(len(log_probs))
-    spans = _spans(hypothesis.text)
+    known = evidence(hypothesis, log_probs)
     return tuple(
-        _stretch(hypothesis, log_probs, span, times, frame_seconds, (start, end), calibration) for span in spans
+        _stretch(hypothesis, span, times, frame_seconds, (start, end), _chance(one, calibration))
+        for span, one in zip(spans_of(hypothesis.text), known, strict=True)
     )
+
+
+def _chance(evidence: Evidence, calibration: Calibration | None) -> float:
+    return calibration(evidence) if calibration else evidence.letters
 
 
 def aligned_text(
@@ -176,11 +163,12 @@ def aligned_text(
     """
 
     def stretch(span: tuple[int, int]) -> Word:
-        return _stretch(hypothesis, log_probs, span, times, frame_seconds, (0.0, end), calibration)
+        chance = _chance(Evidence(letters_probability(hypothesis, log_probs, span)), calibration)
+        return _stretch(hypothesis, span, times, frame_seconds, (0.0, end), chance)
 
     characters = [(i, i + 1) for i, character in enumerate(hypothesis.text) if character != " "]
     return AlignedText(
-        words=tuple(stretch(span) for span in _spans(hypothesis.text)),
+        words=tuple(stretch(span) for span in spans_of(hypothesis.text)),
         characters=tuple(stretch(span) for span in characters),
         score=min(0.0, (hypothesis.score - best_score) / len(hypothesis.tokens)),
     )
@@ -188,31 +176,18 @@ def aligned_text(
 
 def _stretch(  # noqa: PLR0917
     hypothesis: Hypothesis,
-    log_probs: Array,
     span: tuple[int, int],
     times: Array,
     frame_seconds: float,
     bounds: tuple[float, float],
-    calibration: Calibration | None,
+    confidence: float,
 ) -> Word:
     """Return the characters [first, last) of a hypothesis as a word, its times kept within bounds."""
     first, last = span
-    tokens, starts, ends = hypothesis.tokens, hypothesis.first_frames, hypothesis.last_frames
-    best = [float(log_probs[starts[i] : ends[i] + 1, tokens[i]].max()) for i in range(first, last)]
-    probability = min(1.0, math.exp(sum(best) / len(best)))
     low, high = bounds
     return Word(
         text=hypothesis.text[first:last],
-        start=min(max(low, float(times[starts[first]]) - 0.5 * frame_seconds), high),
-        end=min(float(times[ends[last - 1]]) + 0.5 * frame_seconds, high),
-        confidence=calibration(probability) if calibration else probability,
+        start=min(max(low, float(times[hypothesis.first_frames[first]]) - 0.5 * frame_seconds), high),
+        end=min(float(times[hypothesis.last_frames[last - 1]]) + 0.5 * frame_seconds, high),
+        confidence=confidence,
     )
-
-
-def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each word; one character is one token, so these index tokens as well."""
-    start = 0
-    for part in text.split(" "):
-        if part:
-            yield start, start + len(part)
-        start += len(part) + 1

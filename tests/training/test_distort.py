@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from auricle import audio
 from auricle.alphabet import ENGLISH
+from auricle.corpora.noise import add_noise
 from auricle.features import Array, FeatureConfig, log_mel
 from auricle.manifest import read_manifest
 from auricle.training import distort
@@ -54,15 +55,15 @@ def test_speed_changes_length_and_pitch_by_the_factor(factor: float) -> None:
 @given(st.floats(-5, 40), st.integers(0, 1000), st.integers(100, 300_000))
 def test_noise_stands_at_the_ratio_that_was_asked_for(ratio: float, seed: int, length: int) -> None:
     noise = distort.coloured_noise(length, 1.0, rng(seed))
-    noisy = distort.add_noise(SPEECH, noise, ratio)
+    noisy = add_noise(SPEECH, noise, ratio)
     assert len(noisy) == len(SPEECH)
     assert decibels(power(SPEECH) / power(noisy - SPEECH)) == pytest.approx(ratio, abs=0.5)
 
 
 @pytest.mark.parametrize("nothing", [np.zeros(100, np.float32), np.zeros_like(SPEECH)])
 def test_silence_neither_makes_noise_nor_takes_any(nothing: Array) -> None:
-    np.testing.assert_array_equal(distort.add_noise(SPEECH, nothing, 10), SPEECH)
-    np.testing.assert_array_equal(distort.add_noise(nothing, SPEECH, 10), nothing)
+    np.testing.assert_array_equal(add_noise(SPEECH, nothing, 10), SPEECH)
+    np.testing.assert_array_equal(add_noise(nothing, SPEECH, 10), nothing)
     np.testing.assert_array_equal(distort.reverberate(nothing, distort.room(0.3, 1.0, RATE, rng())), nothing)
 
 

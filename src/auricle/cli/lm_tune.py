@@ -15,14 +15,13 @@ import typer
 from auricle.cli.lm import lm_app
 from auricle.cli.terminal import (
     Bar,
-    complain,
     expect_bundle_name,
     load_recognizer,
     save_bundle,
     setting,
     write_whole,
 )
-from auricle.errors import AudioError, AuricleError, BundleError
+from auricle.errors import AuricleError, BundleError
 
 if TYPE_CHECKING:
     from auricle.alphabet import Alphabet
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from auricle.decoding import BeamOptions, Decoder, NgramModel, RecurrentModel, SpokenDecoder, SpokenLexicon
     from auricle.features import Array
     from auricle.language.tune import Clip, Point
-    from auricle.recognizer import Recognizer
 
 _POINTS = 60  # one to begin at, 18 on the coarse grid, one beside it, and at most twenty twice after it
 
@@ -104,6 +102,14 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
             "searched by phones keeps what its search by letters is told.",
         ),
     ] = None,
+    noise: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Recorded noise: each clip is heard with it as well, and confidences hold there too; may be given "
+            "again.",
+        ),
+    ] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes to decode in; default: all cores.")] = None,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the errors over the weights, and the reliability.")
@@ -117,11 +123,13 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     a part of what they say follows which letter is taken away, too (pairs). Where the bundle says how its words are
     said, all this is found for phones as well, and weights for what the letters say of their texts, and a recurrent
     language model and further hearings (again) if there are any. A bundle without a language model has its confidences
-    calibrated only. Tune on speech that the model was not trained on and that you will not judge it by.
+    calibrated only. With --noise confidences are fitted to each clip as it is and once more in noise, and weights to
+    clips as they are. Tune on speech that the model was not trained on and that you will not judge it by.
     """
     from auricle.bundle import find_bundle
-    from auricle.calibration import calibration_error, fit, reliability, uncalibrated
-    from auricle.decoders import phone_options, phone_settings
+    from auricle.calibration import calibration_error, fit, judged_words, reliability
+    from auricle.cli.listening import listen
+    from auricle.decoders import confidence_settings, phone_options, phone_settings
     from auricle.manifest import read_manifests
 
     expect_bundle_name(output)
@@ -145,7 +153,8 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     texts = [source.alphabet.normalise(learnt.text or "") for learnt in read_manifests(trained_on or ())]
     if trained_on and not any(texts):
         raise AuricleError(f"{trained_on[0]}: holds no text that the alphabet can write; leave --trained-on out.")
-    clips = _clips(recognizer, manifests, limit, phone_options(source).hearings if source.phones else 1)
+    heard = phone_options(source).hearings if source.phones else 1
+    clips, in_noise = listen(recognizer, manifests, limit=limit, hearings=heard, noise=noise or ())
     begun = find_bundle(start) if start else source
     if begun.alphabet != source.alphabet or begun.phones not in {(), source.phones}:
         raise AuricleError(f"{start}: writes other letters or phones than {bundle}, so its weights are of no use here.")
@@ -161,15 +170,14 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     )
     for point in points[:5]:
         typer.echo(_row(point, given_weights))
-    confidences, right = uncalibrated(clips, best, letters=source.alphabet.tokens, frame_seconds=source.frame_seconds)
-    curve = fit(confidences, right)
-    before, after = reliability(confidences, right), reliability(map(curve, confidences), right)
+    known, right = judged_words([*clips, *in_noise], best, letters=source.alphabet.tokens)
+    curve = fit(known, right)
+    before, after = reliability([word.letters for word in known], right), reliability(map(curve, known), right)
     typer.echo(
         f"confidence: error {calibration_error(before):.3f} before, {calibration_error(after):.3f} after calibration, "
         f"{len(right):,} words of which {sum(right) / max(1, len(right)):.0%} are right"
     )
-    curves = {"confidence_slope": round(curve.slope, 4), "confidence_offset": round(curve.offset, 4)}
-    chosen = {**source.decoder, **chosen_weights, **curves}
+    chosen = {**source.decoder, **chosen_weights, **confidence_settings(curve)}
     save_bundle(replace(source, decoder=chosen), output)
     if picture:
         write_whole(picture, _picture(points, before, after))
@@ -340,41 +348,6 @@ def _row(point: Point, given: Mapping[str, float]) -> str:
     weights = " ".join(f"{name} {getattr(point, name):<6g}" for name in given or STEPS)
     others = "other weights as they were  " if given else ""
     return f"{weights} {others}WER {point.wer:.2%}"
-
-
-def _clips(recognizer: Recognizer, manifests: Sequence[Path], limit: int | None, hearings: int) -> list[Clip]:
-    """Return log-probabilities and texts; what cannot be read, or is longer than one window, is told and left out."""
-    from auricle import audio
-    from auricle.manifest import read_manifests, spread
-    from auricle.segmentation import LONGEST_SECONDS
-
-    utterances = spread(read_manifests(manifests), limit)
-    clips: list[Clip] = []
-    left_out: list[str] = []
-    with Bar("listening") as bar:
-        for index, utterance in enumerate(utterances):
-            bar.tell(index / len(utterances))
-            text = recognizer.bundle.alphabet.normalise(utterance.text or "")
-            try:
-                waveform = audio.read(
-                    utterance.audio_filepath,
-                    rate=recognizer.bundle.features.sample_rate,
-                    offset=utterance.offset,
-                    duration=utterance.duration,
-                )
-            except AudioError as error:
-                left_out.append(str(error))
-                continue
-            if not text or waveform.duration > LONGEST_SECONDS:
-                left_out.append(f"{utterance.id}: {'too long for one window' if text else 'no text'}")
-                continue
-            heard = recognizer.log_probs(recognizer.read(waveform), phones=True, hearings=hearings)
-            clips.append((heard, text))
-    if left_out:
-        complain(f"{len(left_out)} utterances are left out; the first: {left_out[0]}")
-    if not clips:
-        raise AuricleError("there is no utterance to tune on: give a manifest with texts and readable recordings.")
-    return clips
 
 
 def _counting(bar: Bar) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from auricle.alphabet import BLANK, Alphabet
+from auricle.decoding.agreement import agreement
 from auricle.decoding.alignment import align
 from auricle.decoding.alike import NEAR, SpokenFusion, readings
 from auricle.decoding.beam import Found, search
@@ -191,12 +192,16 @@ class SpokenDecoder:
         said = [one.phones for one in texts.values()]
         if self.options.again and _is_doubtful(scores, said) and (others := hear()):
             scores = scores + self._heard_again(scores, list(tokens.values()), said, first, others)
-        ranked = sorted(zip(tokens, scores.tolist(), strict=True), key=lambda pair: -pair[1])
-        writable = [(text, score) for text, score in ranked if _frames_needed(tokens[text]) <= len(letters)]
+        written, words = list(tokens.items()), [one.words for one in texts.values()]
+        ranked = np.argsort(-scores, kind="stable").tolist()
+        writable = [place for place in ranked if _frames_needed(written[place][1]) <= len(letters)]
         hypotheses: list[Hypothesis] = []
-        for text, score in writable[: self.options.nbest]:
-            path = align(letters, tokens[text])
-            hypotheses.append(Hypothesis(text, score, tokens[text], path.first_frames, path.last_frames))
+        for place in writable[: self.options.nbest]:
+            text, spelt = written[place]
+            path, agreed = align(letters, spelt), agreement(place, words, scores)
+            hypotheses.append(
+                Hypothesis(text, float(scores[place]), spelt, path.first_frames, path.last_frames, agreed)
+            )
         return hypotheses
 
     def _heard_again(

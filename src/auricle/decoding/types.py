@@ -20,7 +20,9 @@ class Hypothesis:
     """One reading of an utterance.
 
     `score` is a natural-log probability; `tokens` are the ids that spell `text`, and `first_frames` and `last_frames`
-    say, for each of them, on which frames of the network's output it was seen (both inclusive).
+    say, for each of them, on which frames of the network's output it was seen (both inclusive). `agreement` has, for
+    each word, the probability in [0, 1] of the readings that have it there as well, or is empty where none were weighed
+    against this one.
     """
 
     text: str
@@ -28,6 +30,7 @@ class Hypothesis:
     tokens: tuple[int, ...]
     first_frames: tuple[int, ...]
     last_frames: tuple[int, ...]
+    agreement: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

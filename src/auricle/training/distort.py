@@ -17,6 +17,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from auricle.corpora.noise import add_noise
 from auricle.features import Array
 from auricle.training.recipe import WaveformConfig
 
@@ -33,15 +34,6 @@ def change_speed(samples: Array, factor: float, rate: int) -> Array:
     """Play `factor` times as fast, pitch and all: n / factor samples."""
     # soxr takes any two rates; their ratio is what counts.
     return _float32(soxr.resample(samples, rate * factor, rate))
-
-
-def add_noise(samples: Array, noise: Array, decibels: float) -> Array:
-    """Add noise at a signal-to-noise ratio over the whole clip; noise that is too short is repeated."""
-    noise = np.resize(noise, len(samples))
-    signal_power, noise_power = np.mean(np.square(samples)), np.mean(np.square(noise))
-    if not signal_power or not noise_power:
-        return samples
-    return _float32(samples + noise * np.sqrt(signal_power / noise_power * 10 ** (-decibels / 10)))
 
 
 def coloured_noise(n: int, exponent: float, rng: np.random.Generator) -> Array:
