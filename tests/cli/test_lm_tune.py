@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from command import Run
 
 from auricle.alphabet import Alphabet
@@ -91,6 +92,25 @@ def test_weights_that_are_given_are_taken(auricle: Run, clips: Path, tmp_path: P
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_confidences_are_fitted_to_what_is_heard_in_noise_as_well(auricle: Run, clips: Path, tmp_path: Path) -> None:
+    told = []
+    # A siren, which no recording of a street need be fetched for.
+    seconds = np.arange(3 * 16_000) / 16_000
+    audio = tmp_path / "siren.wav"
+    soundfile.write(audio, 0.3 * np.sin(2 * np.pi * (900 * seconds + 40 * np.sin(7 * seconds))), 16_000)
+    (tmp_path / "noise.jsonl").write_text('{"audio_filepath": "siren.wav"}\n')
+    for noise in ((), ("--noise", tmp_path / "noise.jsonl")):
+        tuned = tmp_path / "tuned.auricle"
+        options = ("-m", clips / "clips.jsonl", "--limit", 2, "--processes", 1, "--only-phones", "--weights", "alpha=1")
+        result = auricle("lm", "tune", "english", *options, *noise, "--output", tuned)
+        assert result.code == 0, result.err
+        line = next(line for line in result.out.splitlines() if line.startswith("confidence:"))
+        told.append(int(line.split("calibration, ")[1].split(" words")[0]))
+        own = read_bundle(tuned).decoder
+        assert {"compared_letters", "compared_agreement", "compared_around", "compared_offset"} <= own.keys()
+    assert told[0] < told[1] <= 3 * told[0]
+
+
 def test_letters_take_them_where_there_are_no_phones(auricle: Run, clips: Path, with_lm: Path, tmp_path: Path) -> None:
     tuned = tmp_path / "tuned.auricle"
     options = ("-m", clips / "clips.jsonl", "--limit", 1, "--processes", 1, "--weights", "alpha=0.85,unknown=-20")
@@ -132,6 +152,7 @@ def test_weights_of_a_model_that_writes_otherwise_are_no_start(auricle: Run, cli
         (("--output", "{tmp}/x.auricle", "--weights", "alpha=nan"), 1, "a finite number"),
         (("--output", "{tmp}/x.auricle", "--weights", "pairs=0.2"), 1, "the texts of --trained-on, which is missing"),
         (("--output", "{tmp}/x.auricle", "--weights", "alpha=1", "--start", "english"), 1, "give one of them"),
+        (("--output", "{tmp}/x.auricle", "--noise", "{tmp}/hush.jsonl"), 1, "hush.jsonl"),
         (("--output", "/proc/x.auricle"), 1, "/proc/x.auricle cannot be written"),
     ],
 )

@@ -107,6 +107,23 @@ def test_a_recurrent_model_chooses_between_words_said_alike() -> None:
         assert texts(spoken.decode(heard("", "W AH N"))) == [text]
 
 
+def test_a_word_is_agreed_on_as_far_as_nothing_else_was_nearly_said() -> None:
+    weighed = decoder(replace(OPTIONS, letters=0.1, beam_threshold=60.0))
+    (clear,) = weighed.decode(heard("ten go", "T EH N | G OW", sure=0.999))
+    assert clear.text == "ten go"
+    assert min(clear.agreement) > 0.99
+    unclear = heard("ten go", "T EH N | G OW", sure=0.999)
+    first = ENGLISH.tokens + 2
+    unclear[0, [first + PHONES.index("T"), first + PHONES.index("D")]] = math.log(0.48)
+    unclear[0, : ENGLISH.tokens] = -math.log(ENGLISH.tokens)
+    (found,) = weighed.decode(unclear)
+    shares = {"ten": SHARES["ten"], "den": SHARES["den"]}
+    assert found.text == "ten go"
+    assert found.agreement[0] == pytest.approx(shares["ten"] / sum(shares.values()), abs=0.02)
+    assert found.agreement[1] > 0.99
+    assert decoder().decode(unclear)[0].agreement == ()  # only one text was looked for
+
+
 def test_nothing_is_asked_about_a_text_that_is_too_far_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 

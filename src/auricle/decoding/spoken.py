@@ -117,7 +117,7 @@ class SpokenDecoder:
         known = [word for word in known if word >= 0]
         found = self._texts(search(phones, WORD_END, self._fusion, wide, before=known), known)
         hear = (lambda: others or self._hearings(again())) if again else (lambda: others)
-        hypotheses = self._judged(first, found, known, hear)
+        hypotheses = self._judged(first, found, known, hear, compare=bool(asked))
         if not hypotheses:
             return self._letters.decode(log_probs, hot_words=hot_words)
         if expected:
@@ -169,7 +169,10 @@ class SpokenDecoder:
         texts: dict[str, _Text],
         before: Sequence[int],
         hear: Callable[[], Sequence[_Hearing]],
+        *,
+        compare: bool,
     ) -> list[Hypothesis]:
+        """Return the best of texts, with all that is known of them. To `compare` them, there have to be enough."""
         letters = first.letters
         tokens = {text: tuple(self._alphabet.encode(text)) for text in texts}
         scores = np.array([one.score for one in texts.values()])
@@ -198,7 +201,7 @@ class SpokenDecoder:
         hypotheses: list[Hypothesis] = []
         for place in writable[: self.options.nbest]:
             text, spelt = written[place]
-            path, agreed = align(letters, spelt), agreement(place, words, scores)
+            path, agreed = align(letters, spelt), agreement(place, words, scores) if compare else ()
             hypotheses.append(
                 Hypothesis(text, float(scores[place]), spelt, path.first_frames, path.last_frames, agreed)
             )
