@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 CLIPS = Path(__file__).parent / "clips"
+WAV = CLIPS / "formats" / "austen-0890-pcm16.wav"
 _MARK = "needs_embedded_model"
 
 
@@ -98,3 +102,19 @@ def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "toy.auricle"
     write_bundle(bundle, path)
     return path
+
+
+@pytest.fixture
+def pipe() -> Iterator[io.BufferedReader]:
+    """The end of a pipe that a recording comes out of."""
+    reading, writing = os.pipe()
+
+    def feed() -> None:
+        with os.fdopen(writing, "wb") as end:
+            end.write(WAV.read_bytes())
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    with os.fdopen(reading, "rb") as end:
+        yield end
+    feeder.join()

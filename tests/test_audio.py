@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -229,21 +228,6 @@ def test_path_string_bytes_and_file_object_are_one(file: str) -> None:
         np.testing.assert_array_equal(audio.read(source).samples, expected)
     with clip(file).open("rb") as opened:
         np.testing.assert_array_equal(audio.read(opened).samples, expected)
-
-
-@pytest.fixture
-def pipe() -> Iterator[io.BufferedReader]:
-    reading, writing = os.pipe()
-
-    def feed() -> None:
-        with os.fdopen(writing, "wb") as end:
-            end.write(WAV.read_bytes())
-
-    feeder = threading.Thread(target=feed)
-    feeder.start()
-    with os.fdopen(reading, "rb") as end:
-        yield end
-    feeder.join()
 
 
 def test_a_pipe_is_read_to_its_end(pipe: io.BufferedReader) -> None:

@@ -2,9 +2,7 @@
 
 import io
 import os
-import threading
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -207,21 +205,6 @@ def test_memory_does_not_grow_with_the_recording(kind: str, tmp_path: Path, monk
         tracemalloc.stop()
     assert seconds == pytest.approx(60 * SECONDS, abs=0.2)
     assert peak < 6e6
-
-
-@pytest.fixture
-def pipe() -> Iterator[io.BufferedReader]:
-    reading, writing = os.pipe()
-
-    def feed() -> None:
-        with os.fdopen(writing, "wb") as end:
-            end.write(WAV.read_bytes())
-
-    feeder = threading.Thread(target=feed)
-    feeder.start()
-    with os.fdopen(reading, "rb") as end:
-        yield end
-    feeder.join()
 
 
 @pytest.mark.parametrize("in_memory", [0, 1000, 1 << 20])
