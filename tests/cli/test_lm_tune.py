@@ -153,12 +153,18 @@ def test_weights_of_a_model_that_writes_otherwise_are_no_start(auricle: Run, cli
         (("--output", "{tmp}/x.auricle", "--weights", "pairs=0.2"), 1, "the texts of --trained-on, which is missing"),
         (("--output", "{tmp}/x.auricle", "--weights", "alpha=1", "--start", "english"), 1, "give one of them"),
         (("--output", "{tmp}/x.auricle", "--noise", "{tmp}/hush.jsonl"), 1, "hush.jsonl"),
+        (
+            ("--output", "{tmp}/x.auricle", "--noise", "{tmp}/empty.jsonl"),
+            1,
+            "empty.jsonl: holds no recording of noise",
+        ),
         (("--output", "/proc/x.auricle"), 1, "/proc/x.auricle cannot be written"),
     ],
 )
 def test_what_cannot_be_tuned_is_one_sentence(  # noqa: PLR0917
     auricle: Run, clips: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
+    (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "mute.jsonl").write_text('{"audio_filepath": "a.wav", "text": "123"}\n')
     filled = [argument.format(tmp=tmp_path) for argument in arguments]
     result = auricle("lm", "tune", "english", "-m", clips / "clips.jsonl", *filled)
