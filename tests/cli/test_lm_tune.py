@@ -156,7 +156,7 @@ def test_weights_of_a_model_that_writes_otherwise_are_no_start(auricle: Run, cli
         (
             ("--output", "{tmp}/x.auricle", "--noise", "{tmp}/empty.jsonl"),
             1,
-            "empty.jsonl: holds no recording of noise",
+            "empty.jsonl: the manifest has no utt",
         ),
         (("--output", "/proc/x.auricle"), 1, "/proc/x.auricle cannot be written"),
     ],

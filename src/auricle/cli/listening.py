@@ -30,12 +30,10 @@ def listen(
     """Return log-probabilities and texts of clips, and those of the same clips in noise, where there is any.
 
     `noise` are manifests of recordings; which of them, and how loud, is drawn, and the same each time. What cannot be
-    read, or is longer than one window, is told and left out. Raises AuricleError when nothing is left, or there is no
-    noise in them, and as manifests and recordings do.
+    read, or is longer than one window, is told and left out. Raises AuricleError when nothing is left, and as manifests
+    and noise do.
     """
     noises = [_read(recognizer, one) for one in read_manifests(noise)]
-    if noise and not noises:
-        raise AuricleError(f"{noise[0]}: holds no recording of noise; leave --noise out.")
     rng = np.random.default_rng(0)
     utterances = spread(read_manifests(manifests), limit)
     clips: list[Clip] = []
