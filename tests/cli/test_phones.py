@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from command import Run
 
@@ -123,22 +122,6 @@ def test_a_bundle_with_phones_is_given_pronunciations_tuned_and_used(
     assert other.code == 0
     assert PRONUNCIATIONS not in read_bundle(tmp_path / "other.auricle").files
     assert auricle("transcribe", clips / "austen-0880.flac", "--model", tmp_path / "other.auricle").code == 0
-
-
-def test_a_recurrent_language_model_learns_to_read_backwards_beside_what_it_knows(
-    auricle: Run, lm: Path, clips: Path, tmp_path: Path
-) -> None:
-    first, both, toml, held = (tmp_path / name for name in ("first.npz", "both.npz", "small.toml", "held.txt"))
-    toml.write_text("clusters = [20]\nwidths = [16, 8]\nhidden = 16\nwords = 2000\nbatch_words = 50\n")
-    held.write_text("the elder was selfish\n")
-    same = ("lm", "train", clips / "clips.jsonl", "--lm", lm, "--recipe", toml)
-    assert auricle(*same, "--output", first).code == 0
-    back = auricle(*same, "--output", both, "--init", first, "--backwards", "--heldout", held)
-    assert (back.code, back.err) == (0, "")
-    assert re.search(r"held\.txt: perplexity [\d.]+, backwards [\d.]+, of the n-gram model", back.out)
-    with np.load(first) as before, np.load(both) as after:
-        assert all(np.array_equal(before[name], after[name]) for name in before.files)
-        assert {name.removeprefix("back_") for name in set(after.files) - set(before.files)} < set(before.files)
 
 
 def test_a_recurrent_language_model_is_trained_added_tuned_and_used(
@@ -320,7 +303,6 @@ def test_a_model_without_phones_cannot_learn_to_spell(
         (("--exclude", "{manifest}"), 1, "nothing is left of it to learn from"),
         (("--init", "none.npz"), 1, "none.npz: cannot read the recurrent language model"),
         (("--init", "{manifest}"), 1, "not a recurrent language model"),
-        (("--backwards",), 2, "what is read backwards has the tables of --init"),
     ],
 )
 def test_lm_train_says_what_is_wrong(  # noqa: PLR0917  (pytest gives them by name)

@@ -2,13 +2,11 @@
 
 import io
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from auricle.decoding.recurrent import (
-    Backwards,
     Product,
     RecurrentModel,
     RecurrentWeights,
@@ -70,14 +68,6 @@ def by_torch(weights: RecurrentWeights, text: list[int]) -> float:
     return float(every[torch.arange(len(text)), torch.from_numpy(w.ranks[text])].sum())
 
 
-def both_ways(seed: int = 0) -> tuple[RecurrentWeights, RecurrentWeights]:
-    """Weights that read both ways, and those whose only way is their way back."""
-    weights, other = some_weights(seed), some_weights(seed + 1)
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "output", "output_bias")
-    back = {name: getattr(other, name) for name in names}
-    return replace(weights, backwards=Backwards(**back)), replace(weights, **back)
-
-
 def test_texts_that_begin_alike_are_as_probable_as_each_by_itself() -> None:
     weights, random = some_weights(), np.random.default_rng(1)
     long = random.integers(3, len(WORDS), 12).tolist()
@@ -85,15 +75,6 @@ def test_texts_that_begin_alike_are_as_probable_as_each_by_itself() -> None:
     found = RecurrentModel(weights).log_probs(texts)
     assert found == pytest.approx([by_torch(weights, text) for text in texts], abs=1e-3)
     assert found[4] == found[5]
-
-
-def test_what_reads_backwards_is_told_the_last_word_first() -> None:
-    weights, back = both_ways()
-    texts = [[40, 9, 33, 60, 5], [9, 33, 60, 5], [50, 51], [7], []]
-    forwards, backwards = RecurrentModel(weights).log_probs_each_way(texts)
-    assert forwards == pytest.approx(RecurrentModel(some_weights()).log_probs(texts), abs=1e-3)
-    assert backwards[:4] == pytest.approx([by_torch(back, text[::-1]) for text in texts[:4]], abs=1e-3)
-    assert RecurrentModel(weights).log_probs(texts) == pytest.approx((forwards + backwards) / 2)
 
 
 @pytest.mark.parametrize(("depth", "columns"), [(512, 1536), (256, 1003), (24, 700), (3, 5), (9_000, 2)])
@@ -114,13 +95,12 @@ def test_nothing_has_a_probability_of_one() -> None:
     assert model.log_probs([]).shape == (0,)
 
 
-@pytest.mark.parametrize("weights", [some_weights(), both_ways()[0]], ids=["forwards", "both ways"])
-def test_a_file_holds_the_model_within_what_eight_bits_can_say(weights: RecurrentWeights) -> None:
+def test_a_file_holds_the_model_within_what_eight_bits_can_say() -> None:
+    weights = some_weights()
     content = recurrent_to_bytes(weights, WORDS)
     again = recurrent_from_bytes(content, WORDS, "x")
     texts = [[4, 9, 33, 60], [50, 51]]
-    found, expected = (RecurrentModel(one).log_probs_each_way(texts) for one in (again, weights))
-    assert found == pytest.approx(expected, abs=0.2)
+    assert RecurrentModel(again).log_probs(texts) == pytest.approx(RecurrentModel(weights).log_probs(texts), abs=0.2)
     assert recurrent_to_bytes(again, WORDS) == content
 
 
@@ -133,11 +113,9 @@ def test_a_file_of_other_words_or_of_anything_else_is_refused_by_name() -> None:
             recurrent_from_bytes(bad, WORDS, "x")
 
 
-@pytest.mark.parametrize(
-    "name", ["format", "ranks", "table_1", "weight_hh", "bias_0", "down_1", "output", "clusters", "back_output"]
-)
+@pytest.mark.parametrize("name", ["format", "ranks", "table_1", "weight_hh", "bias_0", "down_1", "output", "clusters"])
 def test_weights_that_do_not_fit_together_are_refused(name: str) -> None:
-    with np.load(io.BytesIO(recurrent_to_bytes(both_ways()[0], WORDS))) as arrays:
+    with np.load(io.BytesIO(recurrent_to_bytes(some_weights(), WORDS))) as arrays:
         stored = dict(arrays)
     stored[name] = stored[name][:-1]
     changed = io.BytesIO()

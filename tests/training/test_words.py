@@ -11,7 +11,7 @@ from auricle.decoding.recurrent import RecurrentModel
 from auricle.errors import LanguageModelError, RecipeError
 from auricle.training.short_run import Progress
 from auricle.training.words.data import Sentences
-from auricle.training.words.loop import fit, to_weights, with_backwards
+from auricle.training.words.loop import fit, to_weights
 from auricle.training.words.network import WordsNetwork, ranks_by
 from auricle.training.words.recipe import WordsRecipe, read_words_recipe
 
@@ -20,7 +20,7 @@ WORDS = 40
 SMALL = WordsRecipe("small", clusters=(10, 20), widths=(16, 8, 4), hidden=24, batch_words=60, words=20_000, dropout=0.0)
 
 
-def sentences(seed: int, *, longest: int = 48, backwards: bool = False) -> Sentences:
+def sentences(seed: int, *, longest: int = 48) -> Sentences:
     """Sentences in which each word is the one before and three more, now and then another."""
     random = np.random.default_rng(seed)
     rows = []
@@ -30,7 +30,7 @@ def sentences(seed: int, *, longest: int = 48, backwards: bool = False) -> Sente
             row.append((row[-1] + 3) % WORDS if random.random() < 0.9 else int(random.integers(2, WORDS)))
         rows.append(row)
     starts = np.concatenate(([0], np.cumsum([len(row) for row in rows])))
-    return Sentences(np.concatenate(rows), starts, longest, backwards=backwards)
+    return Sentences(np.concatenate(rows), starts, longest)
 
 
 def test_what_is_told_is_what_is_read_a_word_earlier() -> None:
@@ -39,13 +39,6 @@ def test_what_is_told_is_what_is_read_a_word_earlier() -> None:
     read, told = next(batches)
     assert sorted(row[row >= 0].tolist() for row in told.T) == [[10, 11, 12], [13], [14, 15, 16, 17, 18], [19, 20, 21]]
     assert (read[0] == START).all()
-    assert torch.equal(read[1:][told[1:] >= 0], told[:-1][told[1:] >= 0])
-
-
-def test_backwards_the_last_word_of_each_sentence_comes_first() -> None:
-    text = Sentences(np.arange(10, 22), np.array([0, 3, 4, 12]), 5, backwards=True)
-    read, told = next(text.batches(1_000, START, np.random.default_rng(0)))
-    assert sorted(row[row >= 0].tolist() for row in told.T) == [[12, 11, 10], [13], [16, 15, 14], [21, 20, 19, 18, 17]]
     assert torch.equal(read[1:][told[1:] >= 0], told[:-1][told[1:] >= 0])
 
 
@@ -113,27 +106,6 @@ def test_a_run_can_begin_with_another_ones_weights_and_not_with_those_of_another
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     with pytest.raises(LanguageModelError, match="of another network than the recipe's"):
         fit([sentences(0)], [1], START, replace(little, hidden=25), WORDS, init=weights)
-
-
-def test_what_learns_to_read_backwards_leaves_the_tables_and_the_way_forwards_as_they_are() -> None:
-    trained, _ = fit([sentences(0)], [1], START, SMALL, WORDS)
-    weights, heard = to_weights(trained, list(range(WORDS))), list[Progress]()
-    turned = sentences(0, backwards=True)
-    back, end = fit([turned], [1], START, SMALL, WORDS, init=weights, backwards=True, tell=heard.append)
-    # What knows each word by the one before begins at a loss, and learns as much.
-    assert heard[0].loss > 3
-    assert end.loss < 2.2
-    both = with_backwards(weights, back)
-    found, old = both.arrays(), weights.arrays()
-    assert all(np.array_equal(found[name], array) for name, array in old.items())
-    assert both.backwards is not None
-    assert not np.array_equal(both.backwards.weight_hh, weights.weight_hh)
-    text = [[2, 5, 8, 11, 14]]
-    forwards, backwards = RecurrentModel(both).log_probs_each_way(text)
-    assert backwards == pytest.approx(forwards, abs=4)
-    again, _ = fit([turned], [1], START, replace(SMALL, words=120), WORDS, init=both, backwards=True, tell=heard.append)
-    assert heard[-1].loss < 2.2, "it goes on where it was"
-    assert to_weights(again, list(range(WORDS))).backwards is None
 
 
 def test_clusters_that_the_vocabulary_does_not_fill_are_left_out() -> None:

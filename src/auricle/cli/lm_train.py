@@ -7,7 +7,6 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from auricle.cli.lm import (
@@ -58,14 +57,6 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             metavar="RECURRENT.npz", help="A recurrent model of the same words and recipe to begin with: .npz, bundle."
         ),
     ] = None,
-    backwards: Annotated[
-        bool,
-        typer.Option(
-            "--backwards",
-            help="Teach the model of --init to read texts from their end as well: what it knows stays as it is, and "
-            "texts are judged by both ways. Without, what it reads backwards is left out.",
-        ),
-    ] = False,
     max_time: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0.01, help="Wall clock that the run ends within.")
     ] = None,
@@ -81,7 +72,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     try:
         import torch
 
-        from auricle.training.words.loop import fit, to_weights, with_backwards
+        from auricle.training.words.loop import fit, to_weights
         from auricle.training.words.network import parameters_in, ranks_by
         from auricle.training.words.recipe import read_words_recipe
     except ModuleNotFoundError as error:
@@ -94,8 +85,6 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     from auricle.training.words.data import Sentences
 
     shares = shares_of(weights, len(texts))
-    if backwards and init is None:
-        raise typer.BadParameter("what is read backwards has the tables of --init.", param_hint="--backwards")
     expect_writable(output)
     chosen = read_words_recipe(recipe)
     alphabet, heldout = alphabet_of(model), heldout or []
@@ -126,8 +115,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         counts[START] = math.inf
         ranks = ranks_by(counts) if begin is None else torch.from_numpy(begin.ranks)
         sentences = [
-            Sentences(ranks[own].numpy(), part.starts, chosen.longest, backwards=backwards)
-            for own, part in zip(ids, parts, strict=True)
+            Sentences(ranks[own].numpy(), part.starts, chosen.longest) for own, part in zip(ids, parts, strict=True)
         ]
         kept = sum(part.sentences for part in parts), sum(len(part.ids) for part in parts)
         left_out = prepared.duplicates, prepared.excluded
@@ -140,12 +128,10 @@ def train(  # noqa: PLR0917  (typer makes options of them)
             chosen,
             len(ngrams.vocabulary),
             init=begin,
-            backwards=backwards,
             max_minutes=max_time,
             tell=lambda now: bar.tell(now.share, f"{now.words / 1e6:.1f} million words, {now.loss:.3f} nats a word"),
         )
-    found = with_backwards(begin, trained) if begin and backwards else to_weights(trained, ranks.tolist())
-    content = recurrent_to_bytes(found, ngrams.vocabulary)
+    content = recurrent_to_bytes(to_weights(trained, ranks.tolist()), ngrams.vocabulary)
     write_whole(output, content)
     typer.echo(f"{'left out':<12}{left_out[0]:,} duplicates, {left_out[1]:,} excluded")
     typer.echo(f"{'kept':<12}{kept[0]:,} sentences, {kept[1]:,} words")
@@ -183,11 +169,15 @@ def _measured(path: Path, ngrams: NgramModel, recurrent: RecurrentModel, alphabe
     def perplexity(log_probs: Any) -> str:
         return f"{math.exp(-float(sum(log_probs)) / words):.1f}"
 
-    # Some at a time: states of all texts would not fit.
-    parts = [recurrent.log_probs_each_way(texts[begin : begin + 64]) for begin in range(0, len(texts), 64)]
-    ways = np.concatenate(parts, axis=1) if parts else [[0.0]]
+    one, other = ngrams.score_texts(texts), _some_at_a_time(recurrent, texts)
     return (
-        f"{path}: perplexity {', backwards '.join(map(perplexity, ways))}, "
-        f"of the n-gram model {perplexity(ngrams.score_texts(texts))}, "
+        f"{path}: perplexity {perplexity(other)}, of the n-gram model {perplexity(one)}, "
         f"without ends, {len(texts):,} sentences, {words:,} words"
     )
+
+
+def _some_at_a_time(recurrent: RecurrentModel, texts: Sequence[Sequence[int]]) -> list[float]:
+    found: list[float] = []
+    for begin in range(0, len(texts), 64):
+        found += recurrent.log_probs(texts[begin : begin + 64]).tolist()
+    return found

@@ -3,8 +3,7 @@
 It remembers a text from its beginning, where an n-gram model knows three words, and is too slow to be asked at each
 step of a search. One GRU layer reads words; what comes next is told in two steps, frequent words at once and the others
 by their cluster (adaptive softmax and input: Grave et al., 2017; Baevski & Auli, 2019), with the same tables in and out
-(Press & Wolf, 2017). Texts that begin alike are read once as far as they do. A second GRU with the same tables may read
-them from their end: what it makes of a word is told by those after it (Irie et al., 2018).
+(Press & Wolf, 2017). Texts that begin alike are read once as far as they do.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,29 +23,9 @@ from auricle.errors import BundleError
 from auricle.features import Array
 
 _FORMAT = 1
-_WAY = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "output", "output_bias")
-_BACK = "back_"
 _SMALL = 4_096  # values; what is smaller is stored as it is
 _ROWS = 32
 _ONE_THREAD = 1 << 18  # multiplications in a product above which OpenBLAS wakes all its threads
-
-Rows: TypeAlias = Sequence[tuple[NDArray[np.int64], Array]]
-"""Places [m] of words among some, and their rows [m, d] of a cluster's table, for each cluster."""
-
-
-@dataclass(frozen=True)
-class Backwards:
-    """What reads texts from their last word to their first, with the tables of the weights that it belongs to.
-
-    The arrays are those of `RecurrentWeights` that have the same names.
-    """
-
-    weight_ih: Array
-    weight_hh: Array
-    bias_ih: Array
-    bias_hh: Array
-    output: Array
-    output_bias: Array
 
 
 @dataclass(frozen=True)
@@ -58,7 +37,7 @@ class RecurrentWeights:
     `down[c] [D, d_c]`, for all clusters but the head, lead from its rows to D and back. `biases[c] [n_c]` are those of
     the words, and the head's has one more for each further cluster, whose rows are `clusters [c, D]`. The GRU is
     `weight_ih [3H, D]`, `weight_hh [3H, H]`, `bias_ih` and `bias_hh [3H]`, gates in the order r, z, n;
-    `output [D, H]` and `output_bias [D]` lead from its state to words. `backwards` has a GRU and an output of its own.
+    `output [D, H]` and `output_bias [D]` lead from its state to words.
     """
 
     ranks: NDArray[np.int64]
@@ -73,7 +52,6 @@ class RecurrentWeights:
     bias_hh: Array
     output: Array
     output_bias: Array
-    backwards: Backwards | None = None
 
     @property
     def cuts(self) -> NDArray[np.int64]:
@@ -84,8 +62,8 @@ class RecurrentWeights:
         """Return all but the ranks by name."""
         lists = {"table": self.tables, "up": self.up, "down": self.down, "bias": self.biases}
         named = {f"{name}_{place}": array for name, arrays in lists.items() for place, array in enumerate(arrays)}
-        back = {_BACK + name: getattr(self.backwards, name) for name in _WAY} if self.backwards else {}
-        return {**named, **{name: getattr(self, name) for name in ("clusters", *_WAY)}, **back}
+        single = ("clusters", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "output", "output_bias")
+        return {**named, **{name: getattr(self, name) for name in single}}
 
 
 class Product:
@@ -125,26 +103,19 @@ class RecurrentModel:
     def __init__(self, weights: RecurrentWeights) -> None:
         self._ranks, self._cuts = weights.ranks, weights.cuts
         self._biases = weights.biases
+        self._bias_ih, self._bias_hh, self._output_bias = weights.bias_ih, weights.bias_hh, weights.output_bias
         self._head = Product(np.concatenate((weights.tables[0], weights.clusters)).T)
+        self._output = Product(weights.output.T)
         self._inside = tuple(
             (Product(down), Product(table.T)) for down, table in zip(weights.down, weights.tables[1:], strict=True)
         )
-        ways = (weights, weights.backwards) if weights.backwards else (weights,)
-        self._ways = tuple(_Way(way, weights.up, self._rows(np.array([START]))) for way in ways)
+        self._up = (Product(weights.weight_ih.T), *(Product(up @ weights.weight_ih.T) for up in weights.up))
+        self._recurrent = Product(weights.weight_hh.T)
+        start = np.zeros((1, weights.weight_hh.shape[1]), np.float32)
+        self._start = self._read(self._inputs(np.array([START])), start)
 
     def log_probs(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        """Return the natural-log probability of the words of each text; of its end nothing is said.
-
-        Where the model also reads backwards it is the mean of both ways, which is no longer that of a distribution.
-        """
-        return np.asarray(np.mean(self.log_probs_each_way(texts), axis=0))
-
-    def log_probs_each_way(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        """Return them [ways, texts] from the beginning, and if the model reads so, from the end."""
-        turned = (texts, [text[::-1] for text in texts])
-        return np.array([self._log_probs(way, own) for way, own in zip(self._ways, turned, strict=False)])
-
-    def _log_probs(self, way: _Way, texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+        """Return the natural-log probability of the words of each text; of its end nothing is said."""
         lengths = np.array([len(text) for text in texts], np.int64)
         total = np.zeros(len(texts))
         words = np.zeros((len(texts), int(lengths.max(initial=0))), np.int64)
@@ -152,20 +123,21 @@ class RecurrentModel:
             row[: len(text)] = text
         # Texts for one recording have few words, which come again and again.
         known, kind = np.unique(words, return_inverse=True)
-        kind, inputs = kind.reshape(words.shape), way.inputs(self._rows(known))
-        states, node = way.start, np.zeros(len(texts), np.int64)
+        kind, inputs = kind.reshape(words.shape), self._inputs(known)
+        states, node = self._start, np.zeros(len(texts), np.int64)
         for step in range(words.shape[1]):
             going = np.flatnonzero(lengths > step)
             pairs = node[going] * len(known) + kind[going, step]
             distinct, place = np.unique(pairs, return_inverse=True)
             before, word = np.divmod(distinct, len(known))
-            total[going] += self._next(way.outputs(states), before, known[word])[place]
-            states = way.read(inputs.take(word, axis=0), states[before])
+            total[going] += self._next(states, before, known[word])[place]
+            states = self._read(inputs.take(word, axis=0), states[before])
             node[going] = place
         return total
 
-    def _next(self, outputs: Array, before: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _next(self, states: Array, before: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return log-probabilities of words [n], each after the state whose row `before` [n] says."""
+        outputs = self._output(states) + self._output_bias
         logits = _log_softmax(self._head(outputs) + self._biases[0])
         ranks = self._ranks[words]
         cluster = np.searchsorted(self._cuts, ranks, side="right") - 1
@@ -185,39 +157,17 @@ class RecurrentModel:
                 found[here[some]] += inside[place[some] - begin, wanted[some]]
         return found
 
-    def _rows(self, words: NDArray[np.int64]) -> Rows:
-        """Return for each cluster which of the words [n] it has, and their rows of its table."""
-        ranks = self._ranks[words]
-        tables = (self._head, *(table for _, table in self._inside))
-        found = []
-        for table, begin, end in zip(tables, self._cuts[:-1], self._cuts[1:], strict=True):
-            here = np.flatnonzero((ranks >= begin) & (ranks < end))
-            found.append((here, table.columns(ranks[here] - begin)))
-        return found
-
-
-class _Way:
-    """One way to read: a GRU, what words give to its gates, and what its state says of the next word."""
-
-    def __init__(self, weights: RecurrentWeights | Backwards, up: Sequence[Array], start: Rows) -> None:
-        self._bias_ih, self._bias_hh, self._output_bias = weights.bias_ih, weights.bias_hh, weights.output_bias
-        self._output = Product(weights.output.T)
-        self._up = (Product(weights.weight_ih.T), *(Product(own @ weights.weight_ih.T) for own in up))
-        self._recurrent = Product(weights.weight_hh.T)
-        self.start = self.read(self.inputs(start), np.zeros((1, weights.weight_hh.shape[1]), np.float32))
-
-    def inputs(self, rows: Rows) -> Array:
+    def _inputs(self, words: NDArray[np.int64]) -> Array:
         """Return what the gates are given at words [n]: [n, 3H]."""
-        inputs = np.empty((sum(len(here) for here, _ in rows), len(self._bias_ih)), np.float32)
-        for up, (here, own) in zip(self._up, rows, strict=True):
-            inputs[here] = up(own)
+        ranks = self._ranks[words]
+        inputs = np.empty((len(words), len(self._bias_ih)), np.float32)
+        tables = (self._head, *(table for _, table in self._inside))
+        for up, table, begin, end in zip(self._up, tables, self._cuts[:-1], self._cuts[1:], strict=True):
+            here = np.flatnonzero((ranks >= begin) & (ranks < end))
+            inputs[here] = up(table.columns(ranks[here] - begin))
         return inputs + self._bias_ih
 
-    def outputs(self, states: Array) -> Array:
-        """Return what is compared with the tables, for states [n, H]: [n, D]."""
-        return self._output(states) + self._output_bias
-
-    def read(self, inputs: Array, states: Array) -> Array:
+    def _read(self, inputs: Array, states: Array) -> Array:
         """Return the states after words with these `inputs` [n, 3H], which follow states [n, H]."""
         hidden = states.shape[1]
         own = self._recurrent(states) + self._bias_hh
@@ -273,15 +223,16 @@ def _weights(stored: Mapping[str, NDArray[Any]]) -> RecurrentWeights:
             raise ValueError(name)
         return np.ascontiguousarray(values if book is None else book.take(values), np.float32)
 
-    backwards = Backwards(**{name: array(_BACK + name) for name in _WAY}) if _BACK + _WAY[0] in stored else None
     return RecurrentWeights(
         ranks=stored["ranks"].astype(np.int64),
         tables=tuple(array(f"table_{number}") for number in range(clusters)),
         up=tuple(array(f"up_{number}") for number in range(clusters - 1)),
         down=tuple(array(f"down_{number}") for number in range(clusters - 1)),
         biases=tuple(array(f"bias_{number}") for number in range(clusters)),
-        backwards=backwards,
-        **{name: array(name) for name in ("clusters", *_WAY)},
+        **{
+            name: array(name)
+            for name in ("clusters", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "output", "output_bias")
+        },
     )
 
 
@@ -302,8 +253,6 @@ def _check(weights: RecurrentWeights, words: int) -> None:
         **{f"up_{number}": (size[1], width) for number, size in enumerate(rest)},
         **{f"down_{number}": (width, size[1]) for number, size in enumerate(rest)},
     }
-    if weights.backwards:
-        expected |= {_BACK + name: getattr(weights, name).shape for name in _WAY}
     arrays = weights.arrays()
     wrong = [name for name, shape in expected.items() if arrays[name].shape != shape]
     if wrong or sizes[0][1] != width or not all(np.isfinite(array).all() for array in arrays.values()):

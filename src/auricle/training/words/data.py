@@ -15,14 +15,10 @@ _POOL = 20_000  # sentences whose order is mixed and that are then laid out by l
 class Sentences:
     """Sentences of one text: `ids` [words in all] are ranks, `starts` [sentences + 1] where each begins.
 
-    Sentences of more than `longest` words are cut, and each part is one. `backwards`, they are read from their end.
+    Sentences of more than `longest` words are cut, and each part is one.
     """
 
-    def __init__(
-        self, ids: NDArray[np.int64], starts: NDArray[np.int64], longest: int, *, backwards: bool = False
-    ) -> None:
-        if backwards:
-            ids, starts = ids[::-1], starts[-1] - starts[::-1]
+    def __init__(self, ids: NDArray[np.int64], starts: NDArray[np.int64], longest: int) -> None:
         self._ids = ids
         parts = -(-np.diff(starts) // longest)
         number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)

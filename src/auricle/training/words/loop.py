@@ -5,15 +5,13 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from auricle.decoding.recurrent import Backwards, RecurrentWeights
+from auricle.decoding.recurrent import RecurrentWeights
 from auricle.errors import LanguageModelError
-from auricle.features import Array
 from auricle.training.muon import Muon
 from auricle.training.short_run import Progress, average, rate_at, run
 from auricle.training.words.data import Sentences
@@ -31,7 +29,6 @@ def fit(
     words: int,
     *,
     init: RecurrentWeights | None = None,
-    backwards: bool = False,
     max_minutes: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     tell: Callable[[Progress], None] = lambda progress: None,
@@ -40,18 +37,14 @@ def fit(
 
     `shares` are the parts of the words that are drawn from each text, until the recipe has the first one alone. `start`
     is the rank of what is read before a first word. The run begins with the weights `init` if they are given, whose
-    ranks are then those of the texts. With `backwards` it begins with what those have for that way, or with a copy of
-    what reads forwards, and leaves their tables as they are. The schedule ends after the recipe's words, or after
-    `max_minutes` of the `clock` (seconds), whichever is sooner. Raises LanguageModelError where `init` is of other
-    sizes than the recipe's.
+    ranks are then those of the texts. The schedule ends after the recipe's words, or after `max_minutes` of the `clock`
+    (seconds), whichever is sooner. Raises LanguageModelError where `init` is of other sizes than the recipe's.
     """
     random = np.random.default_rng(recipe.seed)
     torch.manual_seed(recipe.seed)
     network = WordsNetwork(recipe, words).train()
     if init is not None:
-        _begin_with(network, init, init.backwards if backwards else None)
-    if backwards:
-        network.leave_tables()
+        _begin_with(network, init)
     averaged = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = Muon(network.groups(recipe.weight_decay), lr=recipe.peak_rate, betas=(0.9, 0.98))
     sources = [text.batches(recipe.batch_words, start, random) for text in texts]
@@ -76,44 +69,32 @@ def fit(
 
 def to_weights(network: WordsNetwork, ranks: Sequence[int]) -> RecurrentWeights:
     """Return a network's weights for a vocabulary whose ids have these ranks."""
+
+    def array(values: torch.Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        return values.detach().float().cpu().numpy().copy()
+
+    gru = network.gru
     return RecurrentWeights(
         ranks=np.array(ranks, np.int64),
-        tables=tuple(map(_array, network.tables)),
-        up=tuple(map(_array, network.up)),
-        down=tuple(map(_array, network.down)),
-        biases=tuple(map(_array, network.biases)),
-        clusters=_array(network.clusters),
-        **vars(_way(network)),
+        tables=tuple(map(array, network.tables)),
+        up=tuple(map(array, network.up)),
+        down=tuple(map(array, network.down)),
+        biases=tuple(map(array, network.biases)),
+        clusters=array(network.clusters),
+        weight_ih=array(gru.weight_ih[0] * network.scale),
+        weight_hh=array(gru.weight_hh[0]),
+        bias_ih=array(gru.bias_ih[0]),
+        bias_hh=array(gru.bias_hh[0]),
+        output=array(network.output.weight),
+        output_bias=array(network.output.bias),
     )
-
-
-def with_backwards(weights: RecurrentWeights, network: WordsNetwork) -> RecurrentWeights:
-    """Return weights with what a network that was trained `backwards` from them has learnt."""
-    return replace(weights, backwards=_way(network))
-
-
-def _way(network: WordsNetwork) -> Backwards:
-    """Return what reads in a network, whichever way."""
-    gru = network.gru
-    return Backwards(
-        weight_ih=_array(gru.weight_ih[0] * network.scale),
-        weight_hh=_array(gru.weight_hh[0]),
-        bias_ih=_array(gru.bias_ih[0]),
-        bias_hh=_array(gru.bias_hh[0]),
-        output=_array(network.output.weight),
-        output_bias=_array(network.output.bias),
-    )
-
-
-def _array(values: torch.Tensor) -> Array:
-    return values.detach().float().cpu().numpy().copy()
 
 
 @torch.no_grad()
-def _begin_with(network: WordsNetwork, weights: RecurrentWeights, way: Backwards | None) -> None:
-    """Give a network the weights that `to_weights` made of one like it, but a `way` of its own if there is one."""
+def _begin_with(network: WordsNetwork, weights: RecurrentWeights) -> None:
+    """Give a network the weights that `to_weights` made of one like it."""
     gru = network.gru
-    arrays = replace(weights, backwards=None, **(vars(way) if way else {})).arrays()
+    arrays = weights.arrays()
     lists = {"table": network.tables, "up": network.up, "down": network.down, "bias": network.biases}
     # `up` and `down` have a place for each cluster but the head.
     places = {f"{name}_{place}": own for name, owns in lists.items() for place, own in enumerate(owns)}

@@ -81,17 +81,11 @@ class WordsNetwork(nn.Module):
             logits = nn.functional.linear(x, rows, bias)
         return nn.functional.cross_entropy(logits.float(), target, reduction="none")
 
-    def leave_tables(self) -> None:
-        """Let training change the GRU and its output alone, so that others may have the same tables."""
-        for parameter in (*self.tables, *self.up, *self.down, *self.biases, self.clusters):
-            parameter.requires_grad_(False)
-
     def groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """Return the parameters as Muon takes them: inner matrices made orthogonal, tables and biases by AdamW."""
         inner = [self.gru.weight_ih, self.gru.weight_hh, self.output.weight, *self.up, *self.down]
         taken = {id(parameter) for parameter in inner}
-        inner = [parameter for parameter in inner if parameter.requires_grad]
-        rest = [own for own in self.parameters() if own.requires_grad and id(own) not in taken]
+        rest = [parameter for parameter in self.parameters() if id(parameter) not in taken]
         return [
             {"params": inner, "weight_decay": weight_decay, "orthogonal": True},
             {"params": rest, "weight_decay": 0.0},
