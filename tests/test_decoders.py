@@ -90,6 +90,10 @@ def test_confidences_are_calibrated_where_the_bundle_says_how() -> None:
     assert calibration_of(tuned) == Calibration(0.5, -1.0)
     both = Calibration(0.5, -1.0, Comparison(0.375, 0.25, 0.125, -1.5))
     assert calibration_of(replace(PLAIN, decoder=confidence_settings(both))) == both
+    assert calibration_of(replace(PLAIN, decoder=confidence_settings(both)), language_model=False) == both
+    tuned = replace(PLAIN, decoder=confidence_settings(both, Calibration(0.25, 0.125)))
+    assert calibration_of(tuned) == both
+    assert calibration_of(tuned, language_model=False) == Calibration(0.25, 0.125)
 
 
 def test_a_curve_that_lacks_a_part_is_named() -> None:

@@ -28,6 +28,7 @@ from auricle.errors import BundleError
 from auricle.features import Array
 
 _CURVE = {"confidence_slope": "slope", "confidence_offset": "offset"}
+_PLAIN = {"plain_slope": "slope", "plain_offset": "offset"}
 _COMPARED = {f"compared_{part}": part for part in ("letters", "agreement", "around", "offset")}
 
 
@@ -137,8 +138,13 @@ def _options(bundle: Bundle, given: Mapping[str, Any], tokens: int) -> BeamOptio
     )
 
 
-def calibration_of(bundle: Bundle) -> Calibration | None:
-    """Return the curve of the bundle's confidences, if it has one. Raises BundleError for what is no number."""
+def calibration_of(bundle: Bundle, *, language_model: bool = True) -> Calibration | None:
+    """Return the curve of the bundle's confidences, if it has one; that for texts found without a `language_model`.
+
+    Raises BundleError for what is no number.
+    """
+    if not language_model and (plain := _numbers(bundle, _PLAIN, bundle.decoder)):
+        return Calibration(**plain)
     found = _numbers(bundle, _CURVE, bundle.decoder)
     compared = _numbers(bundle, _COMPARED, bundle.decoder)
     if compared and len(compared) < len(_COMPARED):
@@ -148,11 +154,13 @@ def calibration_of(bundle: Bundle) -> Calibration | None:
     return Calibration(**found, compared=Comparison(**compared) if compared else None)
 
 
-def confidence_settings(curve: Calibration) -> dict[str, float]:
-    """Return a curve as those of a bundle's defaults that `calibration_of` reads."""
+def confidence_settings(curve: Calibration, plain: Calibration | None = None) -> dict[str, float]:
+    """Return a curve, and a `plain` one without a language model, as the defaults that `calibration_of` reads."""
     found = {key: getattr(curve, name) for key, name in _CURVE.items()}
     if curve.compared:
         found |= {key: getattr(curve.compared, name) for key, name in _COMPARED.items()}
+    if plain:
+        found |= {key: getattr(plain, name) for key, name in _PLAIN.items()}
     return {key: round(value, 4) for key, value in found.items()}
 
 

@@ -87,7 +87,7 @@ class Recognizer:
         # Beside a language model, what the network has heard says more than what it would be spelt like.
         spelt = not (language_model and LANGUAGE_MODEL in bundle.files)
         self._hearing = Hearing(bundle, threads=threads, spelt=spelt)
-        self._calibration = calibration_of(bundle)
+        self._calibration = calibration_of(bundle, language_model=not spelt)
         self._restorer, self._restorer_lock = restorer, threading.Lock()
 
     @property

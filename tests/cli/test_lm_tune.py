@@ -106,7 +106,9 @@ def test_confidences_are_fitted_to_what_is_heard_in_noise_as_well(auricle: Run, 
         assert result.code == 0, result.err
         line = next(line for line in result.out.splitlines() if line.startswith("confidence:"))
         told.append(int(line.split("calibration, ")[1].split(" words")[0]))
+        assert "without the language model: error" in result.out
         own = read_bundle(tuned).decoder
+        assert own["plain_slope"] != own["confidence_slope"]
         assert {"compared_letters", "compared_agreement", "compared_around", "compared_offset"} <= own.keys()
     assert told[0] < told[1] <= 3 * told[0]
 

@@ -25,13 +25,19 @@ _DECIBELS = (-3.0, 15.0)  # from louder than the speech to hardly heard
 
 
 def listen(
-    recognizer: Recognizer, manifests: Sequence[Path], *, limit: int | None, hearings: int, noise: Sequence[Path] = ()
+    recognizer: Recognizer,
+    manifests: Sequence[Path],
+    *,
+    limit: int | None,
+    hearings: int = 1,
+    noise: Sequence[Path] = (),
+    again: bool = False,
 ) -> tuple[list[Clip], list[Clip]]:
     """Return log-probabilities and texts of clips, and those of the same clips in noise, where there is any.
 
     `noise` are manifests of recordings; which of them, and how loud, is drawn, and the same each time. What cannot be
-    read, or is longer than one window, is told and left out. Raises AuricleError when nothing is left, and as manifests
-    and noise do.
+    read, or is longer than one window, is left out, and told unless it was before (`again`). Raises AuricleError when
+    nothing is left, and as manifests and noise do.
     """
     noises = [_read(recognizer, one) for one in read_manifests(noise)]
     rng = np.random.default_rng(0)
@@ -56,7 +62,7 @@ def listen(
                 other = noises[rng.integers(len(noises))].samples
                 mixed = replace(waveform, samples=add_noise(waveform.samples, other, rng.uniform(*_DECIBELS)))
                 in_noise.append((recognizer.log_probs(mixed, phones=True, hearings=hearings), text))
-    if left_out:
+    if left_out and not again:
         complain(f"{len(left_out)} utterances are left out; the first: {left_out[0]}")
     if not clips:
         raise AuricleError("there is no utterance to tune on: give a manifest with texts and readable recordings.")

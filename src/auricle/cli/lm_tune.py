@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from auricle.alphabet import Alphabet
     from auricle.bundle import Bundle
     from auricle.calibration import Bin
+    from auricle.confidence import Calibration
     from auricle.decoding import BeamOptions, Decoder, NgramModel, RecurrentModel, SpokenDecoder, SpokenLexicon
     from auricle.features import Array
     from auricle.language.tune import Clip, Point
@@ -126,10 +128,10 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     calibrated only. With --noise confidences are fitted to each clip as it is and once more in noise, and weights to
     clips as they are. Tune on speech that the model was not trained on and that you will not judge it by.
     """
-    from auricle.bundle import find_bundle
-    from auricle.calibration import calibration_error, fit, judged_words, reliability
+    from auricle.bundle import LANGUAGE_MODEL, find_bundle
     from auricle.cli.listening import listen
     from auricle.decoders import confidence_settings, phone_options, phone_settings
+    from auricle.decoding import GreedyDecoder
     from auricle.manifest import read_manifests
 
     expect_bundle_name(output)
@@ -170,14 +172,16 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     )
     for point in points[:5]:
         typer.echo(_row(point, given_weights))
-    known, right = judged_words([*clips, *in_noise], best, letters=source.alphabet.tokens)
-    curve = fit(known, right)
-    before, after = reliability([word.letters for word in known], right), reliability(map(curve, known), right)
-    typer.echo(
-        f"confidence: error {calibration_error(before):.3f} before, {calibration_error(after):.3f} after calibration, "
-        f"{len(right):,} words of which {sum(right) / max(1, len(right)):.0%} are right"
-    )
-    chosen = {**source.decoder, **chosen_weights, **confidence_settings(curve)}
+    curve, before, after = _calibrated([*clips, *in_noise], best, source.alphabet.tokens)
+    typer.echo(f"confidence: {_believed(before, after)}")
+    plain = None
+    if LANGUAGE_MODEL in source.files:
+        # Who reads without it has other letters, and other errors.
+        alone = load_recognizer(bundle, None, no_lm=True)
+        heard_alone = chain(*listen(alone, manifests, limit=limit, noise=noise or (), again=True))
+        plain, *shown = _calibrated(heard_alone, GreedyDecoder(source.alphabet), source.alphabet.tokens)
+        typer.echo(f"without the language model: {_believed(*shown)}")
+    chosen = {**source.decoder, **chosen_weights, **confidence_settings(curve, plain)}
     save_bundle(replace(source, decoder=chosen), output)
     if picture:
         write_whole(picture, _picture(points, before, after))
@@ -185,6 +189,32 @@ def tune(  # noqa: PLR0917  (typer makes options of them)
     typer.echo(f"{output}: {_shown(chosen)}")
     if phones:
         typer.echo(f"by phones: {_shown(phones)}")
+
+
+def _calibrated(clips: Iterable[Clip], decoder: Decoder, letters: int) -> tuple[Calibration, list[Bin], list[Bin]]:
+    """Return the curve of a decoder's confidences, and how far they can be believed without and with it.
+
+    Of the clips' log-probabilities a decoder that reads letters alone is given these alone.
+    """
+    from auricle.calibration import fit, judged_words, reliability
+    from auricle.decoding import GreedyDecoder
+
+    given = ((heard[:, :letters], text) for heard, text in clips) if isinstance(decoder, GreedyDecoder) else clips
+    known, right = judged_words(given, decoder, letters=letters)
+    curve = fit(known, right)
+    return curve, reliability([word.letters for word in known], right), reliability(map(curve, known), right)
+
+
+def _believed(before: Sequence[Bin], after: Sequence[Bin]) -> str:
+    """Return how far confidences can be believed before and after calibration, and of how many words that is said."""
+    from auricle.calibration import calibration_error
+
+    words = sum(bin.words for bin in after)
+    right = sum(bin.words * bin.right for bin in after) / max(1, words)
+    return (
+        f"error {calibration_error(before):.3f} before, {calibration_error(after):.3f} after calibration, "
+        f"{words:,} words of which {right:.0%} are right"
+    )
 
 
 def _shown(settings: Mapping[str, Any]) -> str:
