@@ -1,7 +1,7 @@
 """How far confidences can be believed: on speech as it is, and in noise.
 
     python benchmarks/confidences.py MANIFEST.jsonl ... [--noise NOISE.jsonl ...] [--decibels 10 --decibels 0]
-        [--model BUNDLE ...] [--limit N] [--not-of N]
+        [--model BUNDLE ...] [--limit N] [--not-of N] [--no-lm]
 
 For each model and each way to hear the clips: how many words come out and how many of them are right, their mean
 confidence, its expected error (in ten bins), the information that it has about which words are right (normalised cross
@@ -79,11 +79,13 @@ def main() -> None:
     parser.add_argument("--model", action="append")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--not-of", type=int)
+    parser.add_argument("--no-lm", action="store_true")
     args = parser.parse_args()
     utterances = read_manifests(args.manifests)
     fitted = {one.id for one in spread(utterances, args.not_of)} if args.not_of else set()
     utterances = spread([one for one in utterances if one.id not in fitted], args.limit)
-    models = {name: Recognizer(find_bundle(name), threads=1) for name in args.model or ["english"]}
+    names = args.model or ["english"]
+    models = {name: Recognizer(find_bundle(name), threads=1, language_model=not args.no_lm) for name in names}
     rng = np.random.default_rng(1)
     noises = [one.samples for one in map(read, read_manifests(args.noise))]
     clean = [(read(one), next(iter(models.values())).bundle.alphabet.normalise(one.text or "")) for one in utterances]
