@@ -12,6 +12,8 @@ import pytest
 
 from auricle import audio
 from auricle.acoustic import AcousticModel
+from auricle.calibration import judged
+from auricle.corpora.noise import add_noise
 from auricle.decoding import Hypothesis, SpokenDecoder
 from auricle.evaluation import evaluate
 from auricle.features import Array
@@ -162,3 +164,26 @@ def test_word_times_lie_inside_the_clip_and_in_order(english: Recognizer, clips:
     assert times[0] >= 0
     assert times[-1] <= transcript.duration
     assert all(0 < word.confidence <= 1 for word in transcript.words)
+
+
+def test_it_knows_when_it_hears_badly(english: Recognizer, clips: Path) -> None:
+    rng = np.random.default_rng(0)
+    plain = load(threads=1, language_model=False)
+    sure: dict[str, list[float]] = {"clean": [], "in noise": [], "without": []}
+    right: dict[str, list[bool]] = {name: [] for name in sure}
+    for utterance in read_manifest(clips / "clips.jsonl"):
+        clean = english.read(utterance.audio_filepath)
+        hiss = rng.standard_normal(len(clean.samples)).astype(np.float32)
+        noisy = replace(clean, samples=add_noise(clean.samples, hiss, 0.0))
+        for name, recognizer, sound in (
+            ("clean", english, clean),
+            ("in noise", english, noisy),
+            ("without", plain, clean),
+        ):
+            words = recognizer.transcribe(sound, plain=True).words
+            text = english.bundle.alphabet.normalise(utterance.text or "")
+            sure[name] += [word.confidence for word in words]
+            right[name] += judged(text, [word.text for word in words])
+    for name, confidences in sure.items():
+        assert np.mean(confidences) == pytest.approx(np.mean(right[name]), abs=0.15), name
+    assert np.mean(sure["in noise"]) < np.mean(sure["clean"]) - 0.2
