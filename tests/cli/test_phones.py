@@ -162,7 +162,7 @@ def test_a_recurrent_language_model_is_trained_added_tuned_and_used(
     phones = letters.pop("phones")
     assert (phones["beam"], phones["beam_threshold"]) == (8, 12.5)
     assert "token_offsets" in phones
-    calibration = ("confidence_", "compared_", "phones")
+    calibration = ("confidence_", "compared_", "plain_", "phones")
     assert {name: value for name, value in letters.items() if not name.startswith(calibration)} == {
         name: value for name, value in before.items() if not name.startswith(calibration)
     }
