@@ -85,6 +85,7 @@ def test_a_batch_has_the_phones_of_its_clips(tmp_path: Path, agreement: float) -
 @settings(max_examples=15, deadline=None)
 @given(configs(smallest=12))
 def test_letters_and_phones_are_a_distribution_each_in_torch_and_onnx_runtime(config: NetworkConfig) -> None:
+    torch.manual_seed(1)  # else the weights are those that the tests before it have left
     network = made(config, phones=5)
     with torch.inference_mode():
         log_probs, _ = network(torch.randn(2, 30, MEL), torch.tensor([30, 17]))
