@@ -3,8 +3,9 @@
 import { draw, peaksOf } from "./waveform.js";
 import { shown } from "./words.js";
 
-const UNSURE = 0.7; // a third of such words are wrong, of all words a tenth (dev, English version 17)
-const SHARE = 0.25; // a mark on every second word tells nothing
+const DOUBTED = 0.5; // more likely wrong than right, however many there are
+const UNSURE = 0.7;
+const SHARE = 0.25; // of the words that are likelier right, the least certain: more marks would tell nothing
 const byId = (id) => document.getElementById(id);
 let current = { words: [], buttons: [], peaks: null, address: null, duration: 0 };
 
@@ -29,10 +30,11 @@ export async function show(transcript, blob) {
   }
 }
 
-/** The least certain quarter of the words, at most: those of them that are not likely to be right. */
+/** The words that are likely to be wrong, and of those that may well be the least certain, a quarter of all at most. */
 function unsureOf(words) {
-  const least = words.toSorted((a, b) => a.confidence - b.confidence).slice(0, Math.ceil(SHARE * words.length));
-  return new Set(least.filter((word) => word.confidence < UNSURE));
+  const sorted = words.toSorted((a, b) => a.confidence - b.confidence);
+  const least = new Set(sorted.slice(0, Math.ceil(SHARE * words.length)));
+  return new Set(words.filter((word) => word.confidence < (least.has(word) ? UNSURE : DOUBTED)));
 }
 
 function buttonsOf(words, unsure) {
