@@ -25,6 +25,7 @@ _COMMANDS = (
     "data_label",
     "data_listen",
     "data_sources",
+    "data_splice",
     "data_synthesize",
     "train",
     "export",
