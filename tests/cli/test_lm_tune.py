@@ -22,7 +22,7 @@ def with_lm(auricle: Run, clips: Path, tmp_path: Path) -> Path:
     """
     lm, bundle = tmp_path / "lm.npz", tmp_path / "with-lm.auricle"
     assert auricle("lm", "build", clips / "clips.jsonl", "--output", lm, "--order", "3", "--prune", "0 0 0").code == 0
-    assert auricle("lm", "add", "english", lm, "--output", bundle, "--alpha", "0", "--beta", "8").code == 0
+    assert auricle("lm", "add", "english", lm, "--output", bundle, "--alpha", "0", "--beta", "24").code == 0
     return bundle
 
 
@@ -118,7 +118,7 @@ def test_letters_take_them_where_there_are_no_phones(auricle: Run, clips: Path, 
     options = ("-m", clips / "clips.jsonl", "--limit", 1, "--processes", 1, "--weights", "alpha=0.85,unknown=-20")
     assert auricle("lm", "tune", with_lm, *options, "--output", tuned).code == 0
     own = read_bundle(tuned).decoder
-    assert (own["lm_weight"], own["word_bonus"], own["unknown_penalty"]) == (0.85, 8, -20)
+    assert (own["lm_weight"], own["word_bonus"], own["unknown_penalty"]) == (0.85, 24, -20)
     assert own["token_offsets"] == read_bundle(with_lm).decoder.get("token_offsets", [])
 
 
