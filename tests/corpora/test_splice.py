@@ -13,7 +13,7 @@ from command import Run
 
 from auricle import audio
 from auricle.corpora.splicing import RATE, cuts, join, pieces
-from auricle.manifest import Utterance, read_manifest
+from auricle.manifest import Utterance, read_manifest, read_manifests, write_manifest
 from auricle.metrics import corpus_rate, word_errors
 from auricle.recognizer import Recognizer, load
 from auricle.transcript import Word
@@ -83,6 +83,18 @@ def test_a_seed_gives_the_same_files_and_another_gives_others(auricle: Run, clip
     first = heard("first", 1)
     assert heard("again", 1) == first
     assert heard("other", 2) != first
+
+
+def test_other_recordings_with_the_same_seed_are_learnt_from_beside_them(
+    auricle: Run, clips: Path, tmp_path: Path
+) -> None:
+    whole = read_manifest(clips / "clips.jsonl")
+    made = []
+    for name, part in (("first", whole[:2]), ("rest", whole[2:])):
+        write_manifest(part, tmp_path / f"{name}.jsonl")
+        assert auricle("data", "splice", tmp_path / f"{name}.jsonl", "-o", tmp_path / name, "--threads", 1).code == 0
+        made.append(tmp_path / name / "train.jsonl")
+    assert words_of(read_manifests(made)) == words_of(whole)  # ids that two manifests share would be refused
 
 
 def test_it_cuts_where_it_is_quiet() -> None:

@@ -16,7 +16,7 @@ from auricle.corpora import synthesis
 from auricle.corpora.synthesis import RATE, Sentence, speakable
 from auricle.errors import CorpusError
 from auricle.language.spoken import read_spoken
-from auricle.manifest import read_manifest
+from auricle.manifest import read_manifest, read_manifests
 from auricle.metrics import corpus_rate, word_errors
 from auricle.recognizer import load
 
@@ -80,6 +80,18 @@ def test_a_seed_gives_the_same_files_however_many_processes(
     other = files("other", 2, 1)
     assert first.keys() & other.keys()
     assert all(other[said] != first[said] for said in first.keys() & other.keys())
+
+
+def test_another_text_with_the_same_seed_is_learnt_from_beside_it(auricle: Run, text: Path, tmp_path: Path) -> None:
+    pytest.importorskip("hibari")
+    other = tmp_path / "other.txt"
+    other.write_text("The ship came home at last, and all the people of the town ran down to the harbour.\n")
+    made = []
+    for path, hours in ((text, 0.002), (other, 0.0005)):
+        options = ("--hours", hours, "--processes", 1)
+        assert auricle("data", "synthesize", path, "-o", tmp_path / path.stem, *options).code == 0
+        made.append(tmp_path / path.stem / "train.jsonl")
+    assert len(read_manifests(made)) > 1  # ids that two manifests share would be refused
 
 
 def test_what_a_model_is_measured_by_is_not_said(text: Path, tmp_path: Path) -> None:

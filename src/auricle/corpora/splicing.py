@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import numpy as np
 
@@ -89,6 +90,8 @@ def splice(
                 said.append(found)
             done += 1
             progress(done / (len(utterances) or 1), "splicing")
+        # Other recordings with the same seed are other clips, and one run may learn from both.
+        source = crc32("\n".join(utterance.id for utterance in group).encode())
         for time in range(times):
             rng = np.random.default_rng([seed, number, time])
             parts = [piece for samples, words in said for piece in pieces(samples, words, rng)]
@@ -99,7 +102,7 @@ def splice(
                 spliced.append(
                     replace(
                         group[0],
-                        id=f"spliced-{seed}-{name}",
+                        id=f"spliced-{seed}-{source:08x}-{name}",
                         audio_filepath=path.resolve(),
                         text=text,
                         offset=0.0,

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -153,8 +154,9 @@ def _speak(task: _Task) -> tuple[Utterance, str]:
     said = voice(task.sentence.spoken, speed=pace / height, seed=int(rng.integers(2**31)))
     samples = _trimmed(soxr.resample(said, voice.sample_rate * height, RATE))
     seconds = len(samples) / RATE
+    source = crc32(task.sentence.spoken.encode())  # another text with the same seed is other clips
     utterance = Utterance(
-        id=f"synthetic-{task.seed}-{task.number:06d}",
+        id=f"synthetic-{task.seed}-{task.number:06d}-{source:08x}",
         audio_filepath=task.path.resolve(),
         text=task.sentence.text,
         duration=round(seconds, 4),
