@@ -81,7 +81,7 @@ def test_what_a_narrow_search_leaves_out_early_would_not_have_been_kept(
     log_probs = log_probs - np.random.default_rng(5).random(log_probs.shape, np.float32) / 64
     found = decoder.decode(log_probs, hot_words=hot)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("auricle.decoding.beam._Search._least", lambda *_: -math.inf)
+        patch.setattr("auricle.decoding.prefix_search._Search._least", lambda *_: -math.inf)
         assert [(one.text, one.score) for one in found] == [
             (one.text, one.score) for one in decoder.decode(log_probs, hot_words=hot)
         ]

@@ -17,12 +17,12 @@ from auricle.alphabet import BLANK, Alphabet
 from auricle.decoding.agreement import agreement
 from auricle.decoding.alignment import align
 from auricle.decoding.alike import NEAR, SpokenFusion, readings
-from auricle.decoding.beam import Found, search
 from auricle.decoding.expected import Expected
 from auricle.decoding.forward import log_likelihoods
 from auricle.decoding.fusion import Scores
 from auricle.decoding.hotwords import DEFAULT_BOOST, rewards
 from auricle.decoding.ngram import NgramModel
+from auricle.decoding.prefix_search import Found, search
 from auricle.decoding.pronunciations import WORD_END, SpokenLexicon
 from auricle.decoding.recurrent import RecurrentModel
 from auricle.decoding.types import BeamOptions, Decoder, Hypothesis, Phrases
