@@ -113,7 +113,8 @@ def _compiled(source: str, flags: tuple[str, ...]) -> ctypes.CDLL | None:
     try:
         # Another processor, compiler or source is another file: a home folder may be shared between machines.
         version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=_COMPILE_SECONDS)
-        key = [*command, _processor(), platform.machine(), version.stdout.decode(), path.read_text(encoding="utf-8")]
+        sources = [one.read_text(encoding="utf-8") for one in (path, *sorted(path.parent.glob("*.h")))]
+        key = [*command, _processor(), platform.machine(), version.stdout.decode(), *sources]
         kept = folder / f"{path.stem}-{hashlib.sha256('|'.join(key).encode()).hexdigest()[:16]}.so"
         if not kept.exists():
             folder.mkdir(parents=True, exist_ok=True)

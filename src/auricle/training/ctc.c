@@ -12,19 +12,9 @@ which the ends stay zero, up to a whole number of vectors. */
 #include <stdint.h>
 #include <string.h>
 
-#define LANES 8
+#include "rows.h"
 
-typedef double vector __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
-
-static long width_of(long letters) { return (letters + 2 + LANES - 1) / LANES * LANES; }
-
-static double sum_of(const double *row, long width) {
-  vector sums = {0};
-  for (long place = 0; place < width; place += LANES) sums += *(const vector *)(row + place);
-  double sum = 0;
-  for (int lane = 0; lane < LANES; lane++) sum += sums[lane];
-  return sum;
-}
+static long width_of(long letters) { return padded(letters + 2); }
 
 /* What may be at a frame: letters and blanks in [from, to], none where from > to. */
 struct alive {

@@ -7,11 +7,7 @@ logarithms, in double, each frame scaled to the sum one (Rabiner, 1989). Nothing
 #include <stdint.h>
 #include <string.h>
 
-#define LANES 8
-
-typedef double vector __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
-
-static long width_of(long said) { return (said + LANES - 1) / LANES * LANES; }
+#include "rows.h"
 
 /* said: the number of tokens but for the blank. `said_next` [last][previous][next] is zero where next is last, and is
 `said_before` [last][next][previous] turned round; `again` [last][previous] is what it leaves out; `ends` [previous][last]. */
@@ -22,14 +18,6 @@ struct model {
 
 static void multiply(double *row, double factor, long size) {
   for (long place = 0; place < size; place++) row[place] *= factor;
-}
-
-static double sum_of(const double *row, long size) {
-  vector sums = {0};
-  for (long place = 0; place < size; place += LANES) sums += *(const vector *)(row + place);
-  double sum = 0;
-  for (int lane = 0; lane < LANES; lane++) sum += sums[lane];
-  return sum;
 }
 
 /* out [width] = sum over rows of by[row * stride] * matrix[row][width] */
@@ -99,7 +87,7 @@ static void give_gradient(const struct model *m, const double *spoken, const dou
 
 /* Numbers of 8 bytes that `denominator` needs beside what it gives. */
 long denominator_space(long frames, long said) {
-  return 2 * (frames + 3) * said * width_of(said) + 3 * width_of(said) + 1;
+  return 2 * (frames + 3) * said * padded(said) + 3 * padded(said) + 1;
 }
 
 /* probs [B, T, 1 + said]; frames [B]; the model's four arrays. Gives the scales of the frames and of the end [B, T + 1]
@@ -107,7 +95,7 @@ and grad [B, T, 1 + said], which begin at zero; a scale that stays zero says tha
 void denominator(const double *probs, const int64_t *frames, const double *said_next, const double *said_before,
                  const double *again, const double *ends, double *scales, float *grad, double *space, long batch,
                  long longest, long said) {
-  const long width = width_of(said), states = said * width, tokens = said + 1;
+  const long width = padded(said), states = said * width, tokens = said + 1;
   const struct model m = {said, width, said_next, said_before, again, ends};
   double *spoken = space, *blank = spoken + (longest + 1) * states; /* before the first frame, and at each */
   double *spoken_back = blank + (longest + 1) * states, *blank_back = spoken_back + states;
