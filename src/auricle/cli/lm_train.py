@@ -58,7 +58,10 @@ def train(  # noqa: PLR0917  (typer makes options of them)
         ),
     ] = None,
     max_time: Annotated[
-        float | None, typer.Option(metavar="MINUTES", min=0.01, help="Wall clock that the run ends within.")
+        float | None,
+        typer.Option(
+            metavar="MINUTES", min=0.01, help="Wall clock that training takes at most; the texts are read first."
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Cores to use.")] = 1,
     spell: Spell = True,

@@ -53,7 +53,10 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
     ] = None,
     cache: Annotated[Path, typer.Option(help="Folder that computed features are kept in.")] = Path(".cache/features"),
     max_time: Annotated[
-        float | None, typer.Option(metavar="MINUTES", min=0.01, help="Wall clock that the run ends within.")
+        float | None,
+        typer.Option(
+            metavar="MINUTES", min=0.01, help="Wall clock that training takes at most; the texts are read first."
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Cores to use.")] = 1,
     abbreviations: Spell = True,
