@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from auricle import audio
 from auricle.features import FeatureConfig, band_edges, log_mel
-from auricle.training.augment import augment_log_mel, change_level, cut_above, mask, stretch, warp
+from auricle.training.augment import augment_log_mel, change_level, cut_above, equaliser, mask, stretch, warp
 from auricle.training.distort import change_speed
 from auricle.training.recipe import AugmentConfig
 
@@ -129,6 +129,28 @@ def test_a_change_of_level_gives_the_features_of_the_louder_recording(decibels: 
     np.testing.assert_allclose(stored, louder, atol=0.05)
 
 
+def test_an_equalised_clip_looks_like_one_that_was_filtered() -> None:
+    curve = equaliser(MEL.mel, 6.0, rng(4))
+    spectrum, hertz = np.fft.rfft(SAMPLES), np.fft.rfftfreq(len(SAMPLES), 1 / 16_000)
+    spectrum *= 10 ** (np.interp(hertz, band_edges(MEL)[1:-1], curve) / 20)
+    filtered = log_mel(np.fft.irfft(spectrum, len(SAMPLES)).astype(np.float32), MEL)
+    equalised = change_level(FEATURES, curve, MEL.floor)
+    assert np.abs(equalised - FEATURES).mean() > 0.2
+    assert np.abs(equalised - filtered).mean() < 0.02
+
+
+def test_an_equaliser_reaches_what_the_recipe_says_and_no_further() -> None:
+    curves = np.array([equaliser(80, 6.0, rng(seed)) for seed in range(300)])
+    assert 5.5 < np.abs(curves).max() <= 6.0
+    assert (np.abs(curves.mean(axis=0)) < 1.0).all()  # as often louder as softer, in each band
+    assert (curves.std(axis=0) > 1.5).all()
+    # One curve for the whole clip: no frame is changed otherwise than the next.
+    changed = augment_log_mel(FEATURES, AugmentConfig(equaliser=6.0), MEL, rng()) - FEATURES
+    loud = FEATURES.min(axis=0) > np.log(MEL.floor) + 3
+    assert loud.any()
+    np.testing.assert_allclose(changed[:, loud], changed[:1, loud].repeat(len(changed), axis=0), atol=0.3)
+
+
 def test_silence_does_not_become_louder() -> None:
     silence = log_mel(np.zeros(1600, np.float32), MEL)
     np.testing.assert_allclose(change_level(silence, 20.0, MEL.floor), silence, atol=1e-4)
@@ -168,7 +190,7 @@ def test_a_stretched_clip_stays_within_the_recipes_factor_and_keeps_room_for_its
 
 
 def test_the_same_draw_gives_the_same_features_and_another_draw_others() -> None:
-    config = AugmentConfig(stretch=0.1, gain=6.0, low_pass=0.5)
+    config = AugmentConfig(stretch=0.1, equaliser=6.0, gain=6.0, low_pass=0.5)
     first, again, other = (augment_log_mel(FEATURES, config, MEL, rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert first.shape != other.shape or not np.array_equal(first, other)
@@ -182,5 +204,5 @@ def test_the_low_pass_comes_as_often_as_the_recipe_says() -> None:
 
 def test_augmenting_leaves_the_features_it_was_given() -> None:
     before = FEATURES.copy()
-    augment_log_mel(FEATURES, AugmentConfig(stretch=0.1, gain=6.0, low_pass=1.0), MEL, rng(3))
+    augment_log_mel(FEATURES, AugmentConfig(stretch=0.1, equaliser=6.0, gain=6.0, low_pass=1.0), MEL, rng(3))
     np.testing.assert_array_equal(FEATURES, before)

@@ -1,7 +1,8 @@
 """Augmentation of log-mel features. All of it is cheap enough to be drawn anew each time a clip is seen.
 
 SpecAugment is Park et al., 2019; adaptive time masks are Park et al., 2020; stretching is speed perturbation (Ko et
-al., 2015) without the change of pitch; warping the bands is vocal tract length perturbation (Jaitly & Hinton, 2013).
+al., 2015) without the change of pitch; warping the bands is vocal tract length perturbation (Jaitly & Hinton, 2013);
+equalising is FilterAugment (Nam et al., 2022), its linear kind.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from auricle.features import Array, FeatureConfig, band_edges
 from auricle.training.recipe import AugmentConfig
 
 _DECIBELS_TO_LOG_POWER = np.log(10) / 10
+_KNOTS = range(3, 7)  # places where the curve of an equaliser is drawn, its ends included
 
 
 def augment_log_mel(
@@ -26,8 +28,10 @@ def augment_log_mel(
         features = stretch(features, max(round(len(features) * factor), least_frames))
     if config.warp:
         features = warp(features, rng.uniform(1 - config.warp, 1 + config.warp), mel)
-    if config.gain:
-        features = change_level(features, rng.uniform(-config.gain, config.gain), mel.floor)
+    if config.gain or config.equaliser:
+        level = rng.uniform(-config.gain, config.gain)
+        curve = equaliser(features.shape[1], config.equaliser, rng) if config.equaliser else 0.0
+        features = change_level(features, level + curve, mel.floor)
     if config.low_pass and rng.random() < config.low_pass:
         features = cut_above(features, rng.uniform(3_000, 7_000), mel)
     return features
@@ -68,9 +72,20 @@ def warp(features: Array, factor: float, config: FeatureConfig) -> Array:
     return np.asarray(features[:, low] * (1 - part) + features[:, high] * part, dtype=np.float32)
 
 
-def change_level(features: Array, decibels: float, floor: float) -> Array:
-    """Return what the features would have been had the recording been louder by `decibels`; the floor stays put."""
-    power = np.maximum(np.exp(features) - floor, 0) * np.float32(np.exp(decibels * _DECIBELS_TO_LOG_POWER))
+def equaliser(bands: int, most: float, rng: np.random.Generator) -> Array:
+    """Return decibels [bands], from -`most` to `most`: straight lines between a few bands where they are drawn."""
+    knots = int(rng.integers(_KNOTS.start, _KNOTS.stop))
+    places = np.concatenate(([0, bands - 1], rng.uniform(0, bands - 1, knots - 2)))
+    curve = np.interp(np.arange(bands), np.sort(places), rng.uniform(-most, most, knots))
+    return np.asarray(curve, np.float32)
+
+
+def change_level(features: Array, decibels: float | Array, floor: float) -> Array:
+    """Return what the features would have been had the recording been louder by `decibels`; the floor stays put.
+
+    `decibels` may be given for each band [mel].
+    """
+    power = np.maximum(np.exp(features) - floor, 0) * np.exp(decibels * _DECIBELS_TO_LOG_POWER).astype(np.float32)
     return np.asarray(np.log(power + np.float32(floor)), dtype=np.float32)
 
 

@@ -81,6 +81,8 @@ class AugmentConfig:
     """Each clip is stretched in time by a factor drawn from 1 - stretch to 1 + stretch."""
     warp: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """Each clip's frequencies are moved by a factor drawn from 1 - warp to 1 + warp, as another throat would."""
+    equaliser: Annotated[float, Field(ge=0, le=30)] = 0.0
+    """Each clip's bands become louder or softer by up to so many decibels, along a curve: another microphone."""
     gain: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Each clip's level is changed by -gain to +gain decibels."""
     low_pass: Annotated[float, Field(ge=0, le=1)] = 0.0
