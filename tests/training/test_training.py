@@ -175,6 +175,25 @@ def test_a_killed_run_goes_on_where_it_was_and_says_so(tmp_path: Path, clips: li
     assert load_module(checkpoint).steps_done == planned
 
 
+@pytest.mark.parametrize(("asked", "processes"), [(signal.SIGTERM, 2), (signal.SIGINT, 1)])
+def test_a_run_that_is_asked_to_stop_keeps_what_it_learnt(
+    tmp_path: Path, cache: Path, asked: signal.Signals, processes: int
+) -> None:
+    toml = write_toml(short(epochs=500, score_every=500), tmp_path / "long.toml")
+    folder = tmp_path / "long"
+    go = command(toml, tmp_path, cache, "--processes", str(processes), "--checkpoint-minutes", "60")
+    with subprocess.Popen(go, stderr=subprocess.PIPE, text=True) as run:
+        end = time.monotonic() + 120
+        while not (folder / "steps.jsonl").exists() and run.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        run.send_signal(asked)  # to the first process only, as `kill` does
+        _, told = run.communicate(timeout=60)
+    done = load_module(folder / keeper.LAST).steps_done
+    assert run.returncode == 128 + asked
+    assert told.endswith(f"stopped after step {done}: the same command goes on from there\n"), told
+    assert done > 0
+
+
 class Watched:
     """Keeps each step's number, loss and clips (by the length of their texts), and may break off before one."""
 

@@ -63,7 +63,8 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     """Train a recogniser.
 
     RUNS/NAME gets last.ckpt, best.auricle (the bundle with the lowest word error rate on dev so far) and epochs.jsonl.
-    A run that was stopped goes on from its last checkpoint when the same command is given again.
+    SIGTERM and Ctrl-C end it after a last checkpoint. A run that was stopped, by whatever, goes on from its last
+    checkpoint when the same command is given again.
     """
     try:
         from auricle.training import keeper, loop

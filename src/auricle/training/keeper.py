@@ -6,10 +6,13 @@ import io
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import lightning
@@ -40,28 +43,40 @@ class Keeper(Callback):
     """Saves checkpoints every few minutes and after each epoch, scores dev as users will, keeps the best bundle.
 
     It also keeps the run's diary: `steps.jsonl`, `epochs.jsonl`, and `report.html`, drawn from them after each scoring.
+
+    SIGTERM and Ctrl-C end the run after the step that it is in, with a checkpoint; a second one ends it at once.
     """
 
     def __init__(self, folder: Path, minutes: float) -> None:
         self._folder, self._seconds = folder, minutes * 60
         self._saved = time.monotonic()
         self._falling = False
+        self._signal = 0
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """A run resumed while its rate was falling keeps the checkpoint that it has."""
         self._falling = (self._folder / HELD).exists()
+        # In place of Lightning's, which waits in the handler for the other processes until a timeout of half an hour,
+        # and loses what was learnt since the last checkpoint. Lightning puts back what was there before the run.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._ask_to_stop)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        """Save when it is time; process 0's clock decides for all."""
+        """Save when it is time, or when the run is to stop; process 0 decides for all."""
         assert isinstance(module, SpeechModule)
         if not module.between_steps:
             return
         due = time.monotonic() - self._saved >= self._seconds
-        if trainer.strategy.broadcast(due, src=0):
+        due, asked = trainer.strategy.broadcast((due, self._signal), src=0)
+        if due or asked:
             trainer.save_checkpoint(self._folder / LAST)
             self._saved = time.monotonic()
+        if asked:
+            say(f"stopped after step {module.steps_done}: the same command goes on from there")
+            raise SystemExit(128 + asked)
         if trainer.is_global_zero and module.steps_done % _DIARY_STEPS == 1:
             _add_row(self._folder / STEPS, step_row(trainer, module))
         schedule = module.recipe.schedule
@@ -96,6 +111,11 @@ class Keeper(Callback):
             trainer.should_stop = True
         trainer.save_checkpoint(self._folder / LAST)
         self._saved = time.monotonic()
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _score(self, trainer: lightning.Trainer, module: SpeechModule, dev: Sequence[Utterance]) -> None:
         bundle = module.bundle(self._folder.name)
