@@ -105,7 +105,20 @@ def test_a_run_can_begin_with_another_ones_weights_and_not_with_those_of_another
     for one, other in zip(trained.parameters(), again.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     with pytest.raises(LanguageModelError, match="of another network than the recipe's"):
-        fit([sentences(0)], [1], START, replace(little, hidden=25), WORDS, init=weights)
+        fit([sentences(0)], [1], START, replace(little, hidden=SMALL.hidden - 1), WORDS, init=weights)
+
+
+def test_a_run_can_begin_with_a_narrower_network_which_says_the_same_until_it_learns() -> None:
+    trained, _ = fit([sentences(0)], [1], START, SMALL, WORDS)
+    weights = to_weights(trained, list(range(WORDS)))
+    wider = replace(SMALL, words=1, hidden=SMALL.hidden + 9)
+    same, _ = fit([sentences(0)], [1], START, replace(wider, peak_rate=1e-9), WORDS, init=weights)
+    texts = [list(range(2, 20)), [5], [3, 3, 7]]
+    before = RecurrentModel(weights).log_probs(texts)
+    assert RecurrentModel(to_weights(same, range(WORDS))).log_probs(texts) == pytest.approx(before, abs=1e-4)
+    assert same.gru.weight_hh.shape == (1, 3 * wider.hidden, wider.hidden)
+    learning, _ = fit([sentences(0)], [1], START, replace(wider, words=400), WORDS, init=weights)
+    assert bool(learning.output.weight[:, SMALL.hidden :].abs().min() > 0)  # what comes out reads every new unit
 
 
 def test_clusters_that_the_vocabulary_does_not_fill_are_left_out() -> None:

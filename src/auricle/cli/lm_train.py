@@ -54,7 +54,8 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     init: Annotated[
         Path | None,
         typer.Option(
-            metavar="RECURRENT.npz", help="A recurrent model of the same words and recipe to begin with: .npz, bundle."
+            metavar="RECURRENT.npz",
+            help="A recurrent model of the same words to begin with: .npz, bundle. The recipe's GRU may be wider.",
         ),
     ] = None,
     max_time: Annotated[

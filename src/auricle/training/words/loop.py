@@ -15,6 +15,7 @@ from auricle.errors import LanguageModelError
 from auricle.training.muon import Muon
 from auricle.training.short_run import Progress, average, rate_at, run
 from auricle.training.words.data import Sentences
+from auricle.training.words.growing import widened
 from auricle.training.words.network import WordsNetwork
 from auricle.training.words.recipe import WordsRecipe
 
@@ -38,7 +39,8 @@ def fit(
     `shares` are the parts of the words that are drawn from each text, until the recipe has the first one alone. `start`
     is the rank of what is read before a first word. The run begins with the weights `init` if they are given, whose
     ranks are then those of the texts. The schedule ends after the recipe's words, or after `max_minutes` of the `clock`
-    (seconds), whichever is sooner. Raises LanguageModelError where `init` is of other sizes than the recipe's.
+    (seconds), whichever is sooner. Raises LanguageModelError where `init` is of other sizes than the recipe's, except
+    that its GRU may be narrower.
     """
     random = np.random.default_rng(recipe.seed)
     torch.manual_seed(recipe.seed)
@@ -92,8 +94,9 @@ def to_weights(network: WordsNetwork, ranks: Sequence[int]) -> RecurrentWeights:
 
 @torch.no_grad()
 def _begin_with(network: WordsNetwork, weights: RecurrentWeights) -> None:
-    """Give a network the weights that `to_weights` made of one like it."""
+    """Give a network the weights that `to_weights` made of one like it, or of one with a narrower GRU."""
     gru = network.gru
+    weights = widened(weights, gru.weight_hh.shape[-1])
     arrays = weights.arrays()
     lists = {"table": network.tables, "up": network.up, "down": network.down, "bias": network.biases}
     # `up` and `down` have a place for each cluster but the head.
