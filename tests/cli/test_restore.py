@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import Run
@@ -9,6 +12,7 @@ from passage import ALICE
 
 from auricle.restoration import read_restorer
 from auricle.restoration.model import write_restorer
+from auricle.training.restoration import loop
 
 RECIPE = """
 rows = 512
@@ -52,6 +56,26 @@ def test_a_restorer_is_trained_measured_and_used(auricle: Run, restorer: Path, t
     assert measured.err == ""
     both = auricle("restore", "evaluate", text, "--part", "all", "--baseline", "bigrams")
     assert both.out.splitlines()[2:] != measured.out.splitlines()[2:]
+
+
+def test_a_run_that_is_asked_to_stop_writes_what_it_learnt(
+    auricle: Run, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = iter(range(1, 4))
+    step = loop._step
+
+    def signalled(*arguments: Any) -> float:
+        if next(steps) == 3:  # a fourth step would be one too many
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(*arguments)
+
+    monkeypatch.setattr(loop, "_step", signalled)
+    recipe, output = tmp_path / "mine.toml", tmp_path / "mine.restorer"
+    recipe.write_text(RECIPE)
+    stopped = auricle("restore", "train", text, "--recipe", recipe, "--output", output)
+    assert stopped.code == 128 + signal.SIGTERM
+    assert stopped.err == "stopped after 2% of the run: what was learnt until then is written\n"
+    assert read_restorer(output).card["steps"] == 3
 
 
 def test_a_restorer_is_trained_further_and_grows(auricle: Run, restorer: Path, text: Path, tmp_path: Path) -> None:

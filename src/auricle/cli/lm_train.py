@@ -22,7 +22,7 @@ from auricle.cli.lm import (
     recurrent_file,
     sentences_of,
 )
-from auricle.cli.terminal import Bar, expect_writable, write_whole
+from auricle.cli.terminal import Bar, exit_if_stopped, expect_writable, write_whole
 from auricle.errors import LanguageModelError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     written = RecurrentModel(recurrent_from_bytes(content, ngrams.vocabulary, str(output)))
     for path in heldout:
         typer.echo(_measured(path, ngrams, written, alphabet, spell))
+    exit_if_stopped(end)
 
 
 def shares_of(weights: Sequence[float] | None, texts: int) -> list[float]:

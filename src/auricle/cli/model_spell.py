@@ -10,7 +10,7 @@ import typer
 from auricle.cli.lm import TEXTS, Exclude, ExcludeHashes, Spell, TextWeights
 from auricle.cli.lm_train import shares_of
 from auricle.cli.model import model_app
-from auricle.cli.terminal import Bar, expect_bundle_name, save_new_model
+from auricle.cli.terminal import Bar, exit_if_stopped, expect_bundle_name, save_new_model
 from auricle.errors import BundleError, LanguageModelError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def spell(  # noqa: PLR0917  (typer makes options of them)
     typer.echo(f"{'heard':<12}{len(recordings):,} recordings")
     typer.echo(f"{'read':<12}{end.words:,} words in {end.step:,} steps, {end.loss:.3f} nats a letter at last")
     typer.echo(f"{output}: {spelt.card['speller']['parameters']:,} weights more, {output.stat().st_size / 1e6:.2f} MB")
+    exit_if_stopped(end)
 
 
 def _sentences(  # noqa: PLR0917

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from auricle.cli.app import app
-from auricle.cli.terminal import Bar, Numbers, expect_writable, write_whole
+from auricle.cli.terminal import Bar, Numbers, exit_if_stopped, expect_writable, write_whole
 from auricle.errors import MissingExtraError, RestorationError
 
 if TYPE_CHECKING:
@@ -97,16 +97,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     before = find_restorer(None if str(init) == "english" else init) if init else None
     network = started_from(before, chosen_recipe) if before else None
     with Bar("reading") as bar:
-        chosen = corpus.choose(
-            texts,
-            exclude=exclude or [],
-            exclude_hashes=exclude_hashes,
-            wanted=("train", "dev"),
-            whole=held_out is not None,
-            tell=bar.tell,
-        )
-        if held_out is not None:
-            chosen = replace(chosen, dev=corpus.choose([held_out], wanted=("dev",)).dev)
+        chosen = _read(texts, exclude, exclude_hashes, held_out, bar)
         stored = corpus.find_lexicon(chosen.train)
         kinds = corpus.find_kinds(chosen.train) if chosen_recipe.kinds else {}
         if before:
@@ -158,6 +149,7 @@ def train(  # noqa: PLR0917  (typer makes options of them)
     typer.echo(
         f"{output}: {len(content) / 1e6:.2f} MB, {network.parameter_count:,} weights, {len(stored):,} stored forms"
     )
+    exit_if_stopped(end)
 
 
 @restore_app.command()
@@ -211,6 +203,23 @@ def text(
     used = NeuralRestorer(find_restorer(restorer))
     for line in sys.stdin:
         typer.echo(readable_text(line.lower().split(), used, numbers=numbers))
+
+
+def _read(
+    texts: list[Path], exclude: list[Path] | None, exclude_hashes: Path | None, held_out: Path | None, bar: Bar
+) -> Chosen:
+    """Read what is trained on, and dev: the texts' own, or that of `held_out`."""
+    from auricle.training.restoration import corpus
+
+    chosen = corpus.choose(
+        texts,
+        exclude=exclude or [],
+        exclude_hashes=exclude_hashes,
+        wanted=("train", "dev"),
+        whole=held_out is not None,
+        tell=bar.tell,
+    )
+    return chosen if held_out is None else replace(chosen, dev=corpus.choose([held_out], wanted=("dev",)).dev)
 
 
 def _restorer(path: Path | None, baseline: str | None, chosen: Chosen) -> Any:

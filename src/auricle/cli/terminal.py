@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from auricle.batch.engine import Engine
     from auricle.bundle import Bundle
     from auricle.recognizer import Recognizer
+    from auricle.training.short_run import Progress
 
 Model: TypeAlias = Annotated[
     str | None,
@@ -153,6 +154,13 @@ def expect_writable(path: Path) -> None:
         partial.unlink()
     except OSError as error:
         raise AuricleError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def exit_if_stopped(end: Progress) -> None:
+    """Leave with the exit code of a signal, where one has ended a run before its time."""
+    if end.signal:
+        typer.echo(f"stopped after {end.share:.0%} of the run: what was learnt until then is written", err=True)
+        raise typer.Exit(128 + end.signal)
 
 
 class Bar:

@@ -6,13 +6,10 @@ import io
 import json
 import math
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import lightning
@@ -27,6 +24,7 @@ from auricle.recognizer import Recognizer
 from auricle.report import Report
 from auricle.training.module import SpeechModule
 from auricle.training.page import read_rows, run_page
+from auricle.training.stopping import Stop
 
 LAST = "last.ckpt"
 HELD = "held.ckpt"
@@ -51,16 +49,14 @@ class Keeper(Callback):
         self._folder, self._seconds = folder, minutes * 60
         self._saved = time.monotonic()
         self._falling = False
-        self._signal = 0
+        self._stop = Stop()
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """A run resumed while its rate was falling keeps the checkpoint that it has."""
         self._falling = (self._folder / HELD).exists()
         # In place of Lightning's, which waits in the handler for the other processes until a timeout of half an hour,
         # and loses what was learnt since the last checkpoint. Lightning puts back what was there before the run.
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, self._ask_to_stop)
+        self._stop.listen()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
@@ -70,7 +66,7 @@ class Keeper(Callback):
         if not module.between_steps:
             return
         due = time.monotonic() - self._saved >= self._seconds
-        due, asked = trainer.strategy.broadcast((due, self._signal), src=0)
+        due, asked = trainer.strategy.broadcast((due, self._stop.signal), src=0)
         if due or asked:
             trainer.save_checkpoint(self._folder / LAST)
             self._saved = time.monotonic()
@@ -111,11 +107,6 @@ class Keeper(Callback):
             trainer.should_stop = True
         trainer.save_checkpoint(self._folder / LAST)
         self._saved = time.monotonic()
-
-    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
-        self._signal = number
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _score(self, trainer: lightning.Trainer, module: SpeechModule, dev: Sequence[Utterance]) -> None:
         bundle = module.bundle(self._folder.name)
