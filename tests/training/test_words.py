@@ -117,6 +117,9 @@ def test_a_run_can_begin_with_a_narrower_network_which_says_the_same_until_it_le
     before = RecurrentModel(weights).log_probs(texts)
     assert RecurrentModel(to_weights(same, range(WORDS))).log_probs(texts) == pytest.approx(before, abs=1e-4)
     assert same.gru.weight_hh.shape == (1, 3 * wider.hidden, wider.hidden)
+    # By chance, as large as a new GRU's: each row of its orthogonal matrices has a length of one.
+    rows = same.gru.weight_hh.view(3, wider.hidden, wider.hidden)[:, SMALL.hidden :]
+    torch.testing.assert_close(rows.norm(dim=-1), torch.ones(3, 9))
     learning, _ = fit([sentences(0)], [1], START, replace(wider, words=400), WORDS, init=weights)
     assert bool(learning.output.weight[:, SMALL.hidden :].abs().min() > 0)  # what comes out reads every new unit
 

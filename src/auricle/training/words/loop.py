@@ -15,7 +15,6 @@ from auricle.errors import LanguageModelError
 from auricle.training.muon import Muon
 from auricle.training.short_run import Progress, average, rate_at, run
 from auricle.training.words.data import Sentences
-from auricle.training.words.growing import widened
 from auricle.training.words.network import WordsNetwork
 from auricle.training.words.recipe import WordsRecipe
 
@@ -94,17 +93,31 @@ def to_weights(network: WordsNetwork, ranks: Sequence[int]) -> RecurrentWeights:
 
 @torch.no_grad()
 def _begin_with(network: WordsNetwork, weights: RecurrentWeights) -> None:
-    """Give a network the weights that `to_weights` made of one like it, or of one with a narrower GRU."""
+    """Give a network the weights that `to_weights` made of one like it, or of one with a narrower GRU.
+
+    Further units read words and all units by chance, as they were made, and nothing reads them: neither the old units
+    nor the words that come out. So each text is as probable as before. Chance has to be that of a new network: units
+    that read by numbers as large as learnt ones are noise, of which eighty minutes of training made nothing.
+    """
     gru = network.gru
-    weights = widened(weights, gru.weight_hh.shape[-1])
     arrays = weights.arrays()
     lists = {"table": network.tables, "up": network.up, "down": network.down, "bias": network.biases}
     # `up` and `down` have a place for each cluster but the head.
-    places = {f"{name}_{place}": own for name, owns in lists.items() for place, own in enumerate(owns)}
-    places |= {"clusters": network.clusters, "output": network.output.weight, "output_bias": network.output.bias}
-    places |= {name: getattr(gru, name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    places: dict[str, torch.Tensor] = {
+        f"{name}_{place}": own for name, owns in lists.items() for place, own in enumerate(owns)
+    }
+    places |= {"clusters": network.clusters, "output_bias": network.output.bias}
+    network.output.weight[:, weights.weight_hh.shape[1] :] = 0
+    places["output"] = network.output.weight[:, : weights.weight_hh.shape[1]]
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        own, given = getattr(gru, name), arrays[name]
+        of_gates = own.view(3, gru.hidden, -1)[:, : len(given) // 3]
+        columns = given.size // len(given)
+        if name == "weight_hh":
+            of_gates[..., columns:] = 0
+        places[name] = of_gates[..., :columns]
     if {name: array.size for name, array in arrays.items()} != {name: own.numel() for name, own in places.items()}:
         raise LanguageModelError("the weights to begin with are of another network than the recipe's.")
     for name, own in places.items():
         own.copy_(torch.from_numpy(arrays[name]).view(own.shape))
-    gru.weight_ih.div_(network.scale)
+    places["weight_ih"].div_(network.scale)
