@@ -137,11 +137,15 @@ def _model(description: Any, graph: bytes, path: Path) -> RestorerModel:
             stored={str(word): str(form) for word, form in description["stored"].items()},
             graph=graph,
             card=dict(description["card"]),
-            kinds={
-                word: KINDS.index(kind)
-                for kind, words in description.get("kinds", {}).items()
-                for word in words.split()
-            },
+            kinds=_kinds(description.get("kinds", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RestorationError(f"{path}: {_DESCRIPTION} is not that of a restorer ({error}).") from error
+
+
+def _kinds(lists: Mapping[str, str]) -> dict[str, int]:
+    """Return the place in KINDS of each word; there may be a hundred thousand, and no time to look at each."""
+    found: dict[str, int] = {}
+    for kind, words in lists.items():
+        found.update(dict.fromkeys(words.split(), KINDS.index(kind)))
+    return found
