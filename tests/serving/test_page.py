@@ -402,5 +402,7 @@ def test_the_reference_shows_every_route(page: Chrome, server: str) -> None:
     _wait(page, lambda: "/v1/audio/transcriptions" in _id(page, "routes").text)
     assert "/classify" in _id(page, "routes").text
     assert "timestamp_granularities[]" in _id(page, "routes").text
+    assert "temperature" in [code.text for code in _id(page, "routes").find_elements(By.TAG_NAME, "code")]
+    assert "`" not in _id(page, "routes").text
     assert _serious(page) == []
     _keep(page, "docs")

@@ -26,7 +26,9 @@ NumbersField = Annotated[bool, Form(description="Numbers in figures, unless the 
 GranularitiesField = Annotated[
     list[Granularity] | None, Form(alias="timestamp_granularities[]", description="For verbose_json only.")
 ]
-FormatField = Annotated[ResponseFormat, Form()]
+FormatField = Annotated[
+    ResponseFormat, Form(description="`verbose_json` has segments and times; `srt` and `vtt` are captions.")
+]
 
 
 def upload_of(file: UploadFile) -> Upload:

@@ -7,6 +7,10 @@ const made = (tag, text, ...children) => {
   return element;
 };
 
+// OpenAPI's descriptions are Markdown; of that, ours have `names`.
+const prose = (tag, text = "") =>
+  made(tag, "", ...text.split("`").map((part, place) => (place % 2 ? made("code", part) : part)));
+
 const resolved = (document_, schema) =>
   schema?.$ref ? schema.$ref.slice(2).split("/").reduce((value, key) => value[key], document_) : schema;
 
@@ -31,12 +35,12 @@ function fieldsOf(document_, operation) {
 
 function section(document_, path, method, operation) {
   const title = made("h2", "", Object.assign(made("span", method.toUpperCase()), { className: "method" }), ` ${path}`);
-  const parts = [title, made("p", operation.summary), made("p", operation.description)];
+  const parts = [title, made("p", operation.summary), prose("p", operation.description)];
   const rows = fieldsOf(document_, operation);
   if (rows.length) {
     const head = made("tr", "", ...["Field", "Type", "Meaning"].map((name) => made("th", name)));
     const body = rows.map(([name, schema, required, description]) =>
-      made("tr", "", made("td", name), made("td", typeOf(document_, schema)), made("td", `${required ? "Required. " : ""}${description ?? ""}`)),
+      made("tr", "", made("td", name), made("td", typeOf(document_, schema)), prose("td", `${required ? "Required. " : ""}${description ?? ""}`)),
     );
     const table = made("table", "", head, ...body);
     table.tabIndex = 0;
