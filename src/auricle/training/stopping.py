@@ -31,7 +31,8 @@ class Stop:
         finally:
             if threading.current_thread() is threading.main_thread():
                 for number, handler in before:
-                    signal.signal(number, handler)
+                    if handler is not None:  # that of a program around Python, which Python cannot put back
+                        signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
