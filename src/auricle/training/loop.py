@@ -132,8 +132,8 @@ def train(
     `folder` gets `last.ckpt`, `held.ckpt` (where the rate began to fall, if the schedule holds it), `best.auricle` (the
     best dev WER so far), `epochs.jsonl` and TensorBoard's files. `start` is the model that a new run begins from. A run
     that held its rate goes on from `held.ckpt` when it is given more time. Raises TrainingError when the folder holds a
-    run of another recipe, or the loss has stopped being a number for good, and SystemExit, after a checkpoint, on SIGTERM
-    and Ctrl-C.
+    run of another recipe, or the loss has stopped being a number for good, and SystemExit, after a checkpoint, when
+    SIGTERM or Ctrl-C came.
     """
     keep_freed_memory()
     lightning.seed_everything(recipe.schedule.seed, verbose=False)
