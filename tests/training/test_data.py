@@ -339,10 +339,30 @@ def test_a_clip_that_is_seen_again_is_augmented_in_another_way(store: FeatureSto
     assert not torch.equal(batch.features[0], batch.features[1])
 
 
-def test_two_views_of_a_clip_differ_in_their_masks_alone(store: FeatureStore) -> None:
+def of_two_views(**augment: float) -> Recipe:
+    return make_recipe({"name": "test", "augment": augment, "schedule": {"agreement": 0.2}}, "test")
+
+
+def test_two_views_of_a_clip_are_by_two_throats_from_two_distances(store: FeatureStore) -> None:
+    clips, unmasked = clips_of(store), {"frequency_masks": 0, "time_masks": 0}
+    clips.recipe = of_two_views(stretch=0.1, gain=6.0, **unmasked)
+    one, other = clips[[UTTERANCES[1].id]].features * torch.from_numpy(clips.normalization.std)
+    assert len(one) != store.frames(UTTERANCES[1].id)  # stretched, and both alike: frame by frame the same speech
+    loud = one.mean(1).topk(len(one) // 4).indices
+    louder = (one - other)[loud, :40]  # above, this clip is at the floor, which stays where it is
+    assert float(louder.mean().abs()) > 0.02
+    assert float(louder.std()) < 0.03 * float(louder.mean().abs())
+
+    clips.recipe = of_two_views(warp=0.1, **unmasked)
+    one, other = clips[[UTTERANCES[1].id]].features
+    frames = torch.corrcoef(torch.stack([one.mean(1), other.mean(1)]))[0, 1]
+    assert not torch.equal(one, other)
+    assert float(frames) > 0.99
+
+
+def test_two_views_of_a_clip_have_masks_of_their_own(store: FeatureStore) -> None:
     clips = clips_of(store)
-    augment, schedule = {"stretch": 0.1, "gain": 6.0}, {"agreement": 0.2}
-    clips.recipe = make_recipe({"name": "test", "augment": augment, "schedule": schedule}, "test")
+    clips.recipe = of_two_views(stretch=0.1)
     chosen = [UTTERANCES[1], UTTERANCES[0]]
     batch = clips[[utterance.id for utterance in chosen]]
     one, other = batch.features.chunk(2)

@@ -23,9 +23,19 @@ def augment_log_mel(
 
     `least_frames` bounds how short a clip may become: CTC needs room for its text.
     """
-    if config.stretch:
-        factor = rng.uniform(1 - config.stretch, 1 + config.stretch)
-        features = stretch(features, max(round(len(features) * factor), least_frames))
+    return recolour(retime(features, config, rng, least_frames), config, mel, rng)
+
+
+def retime(features: Array, config: AugmentConfig, rng: np.random.Generator, least_frames: int = 1) -> Array:
+    """Stretch log-mel features [frames, mel] to another number of frames, at least `least_frames`."""
+    if not config.stretch:
+        return features
+    factor = rng.uniform(1 - config.stretch, 1 + config.stretch)
+    return stretch(features, max(round(len(features) * factor), least_frames))
+
+
+def recolour(features: Array, config: AugmentConfig, mel: FeatureConfig, rng: np.random.Generator) -> Array:
+    """Change log-mel features [frames, mel] as another throat, distance, microphone and line would; not their time."""
     if config.warp:
         features = warp(features, rng.uniform(1 - config.warp, 1 + config.warp), mel)
     if config.gain or config.equaliser:

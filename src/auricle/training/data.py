@@ -57,8 +57,8 @@ class Batch(NamedTuple):
     """Normalised features [B, T, mel] with lengths [B], targets (all clips' ids in one row) with lengths [B];
     `phones` are targets, too, where the recipe has any.
 
-    Where a recipe asks for two views of each clip, the second half of the batch is the first once more, masked anew;
-    `seconds` are those of both.
+    Where a recipe asks for two views of each clip, the second half of the batch is the first once more, recorded and
+    masked otherwise; `seconds` are those of both.
     """
 
     features: Tensor
@@ -282,17 +282,16 @@ class Clips(Dataset[Batch]):
         )
 
     def _views(self, example: Example, name: str, views: int) -> list[Array]:
-        """Return so many views of a clip, which differ in their masks alone: frame by frame, the speech is the same."""
+        """Return so many views of a clip: frame by frame one speech, from throats, microphones and masks apart."""
         # The draw depends on the clip and the epoch, not on the process or on what came before: resuming repeats it.
         seed = [self.recipe.schedule.seed, self.epoch, *name.encode()]
         rng = np.random.default_rng(seed)
         plan = self.distorter.plan(rng) if self.distorter else []
         features = self._distorted(example, plan, rng) if plan else self.store[example.utterance.id]
-        features = augment.augment_log_mel(
-            features, self.recipe.augment, self.recipe.features, rng, example.least_frames
-        )
-        features = self.normalization(features)
-        return [augment.mask(features, self.recipe.augment, rng) for _ in range(views)]
+        config, mel = self.recipe.augment, self.recipe.features
+        features = augment.retime(features, config, rng, example.least_frames)
+        coloured = (augment.recolour(features, config, mel, rng) for _ in range(views))
+        return [augment.mask(self.normalization(view), config, rng) for view in coloured]
 
     def _distorted(self, example: Example, plan: Sequence[str], rng: np.random.Generator) -> Array:
         assert self.distorter is not None

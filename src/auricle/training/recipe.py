@@ -157,7 +157,8 @@ class ScheduleConfig:
     """Share of maximum mutual information in the phones' loss, the rest being CTC: what trigrams of phones foretell is
     then not learnt from the frames. A run that begins from chance has to learn by CTC first, and has none of it."""
     agreement: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """Weight of how far two views of each clip, masked apart, differ (CR-CTC: Yao et al., 2024); 0: one view.
+    """Weight of how far two views of each clip differ (CR-CTC: Yao et al., 2024); 0: one view. Each has its own masks,
+    and its own `warp`, `gain`, `equaliser` and `low_pass`: one speech, from two throats and two microphones.
 
     Both views count in `batch_seconds`: a batch has half as many clips."""
     score_every: Positive = 1
