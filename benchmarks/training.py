@@ -3,11 +3,12 @@
     python benchmarks/training.py MANIFEST.jsonl [--recipe R.toml] [--steps 6] [--precision float32] [--no-plain]
 
 (a) is a step as `auricle train --processes CORES` makes it: `training.gru` and `training.ctc`, one thread a process,
-gradients averaged between them. (b) is the same network with `nn.GRU` over packed sequences and PyTorch's CTC, float32,
-in one process with all cores. Both
-see the same batches, of clips as long as the manifest's; what the features hold does not matter to the clock. A step is
-forward, CTC, backward, averaging, clipping and AdamW. The two halves are timed apart, on one thread. --no-plain leaves
-(b) out, which takes minutes a step for large networks.
+gradients averaged between them, the recipe's optimiser, and its phones with `phone_mmi`, where it has any. (b) is the
+same network with `nn.GRU` over packed sequences, PyTorch's CTC (of phones, too, but without `phone_mmi`) and AdamW,
+float32, in one process with all cores. Both see the same batches, of clips as long as the manifest's, with four phones
+for five letters; what the features hold does not matter to the clock. A step is forward, loss, backward, averaging,
+clipping and the optimiser's. The two halves are timed apart, on one thread. --no-plain leaves (b) out, which takes
+minutes a step for large networks.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -37,7 +39,9 @@ from auricle.training.ctc import ctc_loss
 from auricle.training.data import Clips, EpochPlan, FeatureStore, examples_of, loader_of
 from auricle.training.gru import BiGRU, fastest_products, products_in
 from auricle.training.loop import keep_freed_memory
-from auricle.training.network import DeepSpeech2, decayed_parameters
+from auricle.training.mmi import log_denominator, trigrams
+from auricle.training.module import optimizer_of
+from auricle.training.network import DeepSpeech2
 from auricle.training.recipe import Recipe, read_recipe
 
 Clip: TypeAlias = tuple[int, int]
@@ -60,7 +64,7 @@ class PlainGRU(nn.Module):
 
 def network_of(recipe: Recipe, *, plain: bool = False) -> DeepSpeech2:
     torch.manual_seed(0)
-    network = DeepSpeech2(recipe.network, recipe.features.mel, len(recipe.alphabet) + 1).train()
+    network = DeepSpeech2(recipe.network, recipe.features.mel, *recipe.outputs).train()
     if plain:
         for layer in network.recurrent:
             assert isinstance(layer.gru, BiGRU)
@@ -82,30 +86,49 @@ def batches_of(clips: Sequence[Clip], recipe: Recipe, processes: int) -> Iterato
 
 
 Loss: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""Of log-probabilities [B, T, V], tokens of all texts, frames and letters [B]."""
+"""Of log-probabilities [B, T, V], tokens of all texts, frames and tokens [B]."""
 
 
-def plain_loss(log_probs: Tensor, targets: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
+def plain_loss(log_probs: Tensor, targets: Tensor, frames: Tensor, counts: Tensor) -> Tensor:
     """As ctc_loss, with PyTorch's."""
     return nn.functional.ctc_loss(
-        log_probs.transpose(0, 1), targets, frames, letters, reduction="sum", zero_infinity=True
+        log_probs.transpose(0, 1), targets, frames, counts, reduction="sum", zero_infinity=True
     )
 
 
+def losses_of(recipe: Recipe) -> list[Loss]:
+    """Return the losses of letters and, where there are any, of phones, as `training.module` has them."""
+    weight, mmi = recipe.schedule.phone_weight, recipe.schedule.phone_mmi
+    if not recipe.phones:
+        return [ctc_loss]
+    known = trigrams([(list(range(2, recipe.outputs[1])), 1.0)], recipe.outputs[1])
+
+    def of_phones(log_probs: Tensor, targets: Tensor, frames: Tensor, counts: Tensor) -> Tensor:
+        said = ctc_loss(log_probs, targets, frames, counts)
+        if mmi:
+            said = said + mmi * (log_denominator(log_probs, frames, known) - known.log_likelihood(targets, counts))
+        return weight * said
+
+    return [lambda *inputs: (1 - weight) * ctc_loss(*inputs), of_phones]
+
+
 def step_of(
-    model: nn.Module, network: DeepSpeech2, recipe: Recipe, loss_of: Loss = ctc_loss
+    model: nn.Module, network: DeepSpeech2, recipe: Recipe, losses: Sequence[Loss], optimizer: torch.optim.Optimizer
 ) -> Callable[[list[Clip]], None]:
-    decayed, spared = decayed_parameters(network)
-    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=1e-6)
+    for group in optimizer.param_groups:
+        group["lr"] = 1e-6
 
     def step(batch: list[Clip]) -> None:
         lengths = torch.tensor([frames for frames, _ in batch])
         characters = torch.tensor([count for _, count in batch])
         features = torch.randn(len(batch), int(lengths.max()), recipe.features.mel)
-        targets = torch.randint(1, network.tokens, (int(characters.sum()),))
         log_probs, out_lengths = model(features, lengths)
-        loss = loss_of(log_probs, targets, out_lengths, characters)
+        loss = log_probs.new_zeros(())
+        spoken = (characters, -(-4 * characters // 5))
+        parts = torch.split(log_probs, list(network.alphabets), -1)
+        for part, counts, loss_of in zip(parts, spoken, losses, strict=False):
+            targets = torch.randint(2, part.shape[-1], (int(counts.sum()),))
+            loss = loss + loss_of(part, targets, out_lengths, counts)
         torch.autograd.backward(loss / characters.sum())
         nn.utils.clip_grad_norm_(network.parameters(), recipe.schedule.clip_norm)
         optimizer.step()
@@ -128,7 +151,8 @@ def ours(  # noqa: PLR0917
     torch.set_flush_denormal(True)
     torch.distributed.init_process_group("gloo", f"file://{out}.meet", rank=rank, world_size=processes)
     network = network_of(recipe)
-    step = step_of(DistributedDataParallel(network, find_unused_parameters=True), network, recipe)
+    model = DistributedDataParallel(network, find_unused_parameters=True)
+    step = step_of(model, network, recipe, losses_of(recipe), optimizer_of(network, recipe.schedule))
     chosen = spread(list(batches_of(clips, recipe, processes)), steps)
     speeds = []
     with products_in(dtype):
@@ -148,7 +172,8 @@ def plainly(recipe: Recipe, clips: list[Clip], steps: int, processes: int) -> li
     """(b): hours of audio per hour of each step, over the same clips as in all processes of (a) together."""
     torch.set_num_threads(processes)
     network = network_of(recipe, plain=True)
-    step = step_of(network, network, recipe, plain_loss)
+    adamw = optimizer_of(network, replace(recipe.schedule, optimizer="adamw"))
+    step = step_of(network, network, recipe, [plain_loss, plain_loss], adamw)
     chosen = [batch * processes for batch in spread(list(batches_of(clips, recipe, processes)), steps)]
     step(chosen[0])
     speeds = []

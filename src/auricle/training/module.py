@@ -231,14 +231,8 @@ class SpeechModule(lightning.LightningModule):
         return network
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return what the recipe asks for; biases and norms are not decayed."""
-        schedule = self.recipe.schedule
-        if schedule.optimizer == "muon":
-            groups = parameter_groups(self.network, schedule.weight_decay)
-            return Muon(groups, lr=schedule.peak_rate, betas=(0.9, 0.98))
-        decayed, spared = decayed_parameters(self.network)
-        groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": spared, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=schedule.peak_rate, betas=(0.9, 0.98))
+        """Return what the recipe asks for."""
+        return optimizer_of(self.network, self.recipe.schedule)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a bundle and a resumption need, as plain values."""
@@ -311,6 +305,16 @@ def load_module(path: Path) -> SpeechModule:
     module.load_state_dict(checkpoint["state_dict"])
     module._take_up(state)
     return module
+
+
+def optimizer_of(network: DeepSpeech2, schedule: ScheduleConfig) -> torch.optim.Optimizer:
+    """Return what a schedule asks for, for a network's parameters; biases and norms are not decayed."""
+    if schedule.optimizer == "muon":
+        groups = parameter_groups(network, schedule.weight_decay)
+        return Muon(groups, lr=schedule.peak_rate, betas=(0.9, 0.98))
+    decayed, spared = decayed_parameters(network)
+    groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": spared, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=schedule.peak_rate, betas=(0.9, 0.98))
 
 
 def disagreement(log_probs: Tensor, lengths: Tensor) -> Tensor:
