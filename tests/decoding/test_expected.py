@@ -45,6 +45,7 @@ def test_a_hot_word_takes_the_place_of_what_is_said_like_it(letters: str, phones
     assert best.text == text
     assert best.tokens == tuple(ENGLISH.encode(text))
     assert (best.first_frames, best.last_frames) == (path.first_frames, path.last_frames)
+    assert len(best.agreement) == len(text.split())
 
 
 def test_hot_words_that_nobody_says_change_nothing() -> None:
@@ -73,6 +74,18 @@ def test_a_hot_word_alone_is_heard_where_phones_hear_nothing_and_not_in_silence(
     assert read(heard("", "|"))[0].text == ""
     assert read(heard("gohe", "|"), ["gohe"])[0].text == "gohe"
     assert read(heard("", "|").repeat(20, axis=0), {"gohe": 50.0})[0].text == ""
+
+
+def test_words_that_stay_keep_what_texts_agree_on_and_a_hot_word_has_its_share() -> None:
+    shares = []
+    for sure in (0.35, 0.9):
+        log_probs = heard("go ten gohe to", "G OW | T EH N | G OW | T UW", sure=sure)
+        plain, changed = read(log_probs)[0], read(log_probs, ["gohe"])[0]
+        assert (plain.text, changed.text) == ("go ten go to", "go ten gohe to")
+        assert (*changed.agreement[:2], changed.agreement[3]) == (*plain.agreement[:2], plain.agreement[3])
+        assert min(plain.agreement) < 0.999
+        shares.append(changed.agreement[2])
+    assert 0.5 < shares[0] < 0.999 < shares[1] <= 1
 
 
 def test_hypotheses_stay_apart_and_in_order() -> None:

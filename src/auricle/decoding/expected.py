@@ -26,10 +26,15 @@ _DOUBT = 3.0  # nats by which a guess from the frames around a phrase may be too
 
 @dataclass(frozen=True, slots=True)
 class _Alternative:
-    """A text with a phrase in it, and by how much its letters seem likelier than what was there (natural log)."""
+    """A text with a phrase in it, and by how much its letters seem likelier than what was there (natural log).
+
+    `before` and `after` say how many words of what was there begin and end it.
+    """
 
     text: str
     gain: float
+    before: int
+    after: int
 
 
 class Expected:
@@ -82,7 +87,9 @@ class Expected:
             tokens = tuple(self._alphabet.encode(text))
             path = align(letters, tokens)
             score = hypothesis.score + float(scores[best] - scores[0])
-            hypothesis = Hypothesis(text, score, tokens, path.first_frames, path.last_frames)
+            share = float(1 / np.exp(scores - scores[best]).sum())
+            agreed = _agreement(hypothesis, alternatives[chosen[best] - 1], share)
+            hypothesis = Hypothesis(text, score, tokens, path.first_frames, path.last_frames, agreed)
         return hypothesis
 
     def _without_letters(self, texts: Sequence[str], phrases: Sequence[str]) -> Array:
@@ -118,8 +125,18 @@ def _alternatives(letters: Array, hypothesis: Hypothesis, spotted: Sequence[Spot
             begin = min(one.first, int(spans[before, 0])) if len(places) else one.first
             end = 1 + (max(one.last, int(spans[after - 1, 1])) if len(places) else one.last)
             around = blank[one.first] - blank[begin] + blank[end] - blank[one.last + 1]
-            found[text] = _Alternative(text, one.score + around - (own[end] - own[begin]))
+            gain = one.score + around - (own[end] - own[begin])
+            found[text] = _Alternative(text, gain, before, len(words) - after)
     return list(found.values())
+
+
+def _agreement(hypothesis: Hypothesis, changed: _Alternative, share: float) -> tuple[float, ...]:
+    """Return what texts agree on in a changed one: as before on the words that stayed, on the phrase its `share`."""
+    agreed = hypothesis.agreement
+    if not agreed:
+        return ()
+    new = len(changed.text.split()) - changed.before - changed.after
+    return (*agreed[: changed.before], *[share] * new, *agreed[len(agreed) - changed.after :])
 
 
 def _spans(hypothesis: Hypothesis) -> Array:
