@@ -36,13 +36,14 @@ from auricle.alphabet import ENGLISH
 from auricle.features import Normalization
 from auricle.manifest import Utterance, read_manifest
 from auricle.training.ctc import ctc_loss
-from auricle.training.data import Clips, EpochPlan, FeatureStore, examples_of, loader_of
+from auricle.training.data import Clips, EpochPlan, examples_of, loader_of
 from auricle.training.gru import BiGRU, fastest_products, products_in
 from auricle.training.loop import keep_freed_memory
 from auricle.training.mmi import log_denominator, trigrams
 from auricle.training.module import optimizer_of
 from auricle.training.network import DeepSpeech2
 from auricle.training.recipe import Recipe, read_recipe
+from auricle.training.store import FeatureStore
 
 Clip: TypeAlias = tuple[int, int]
 """Frames, and characters."""

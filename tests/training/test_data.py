@@ -1,9 +1,6 @@
 """From a manifest to batches."""
 
 import itertools
-import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,16 +15,13 @@ from helpers import made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auricle import audio
 from auricle.alphabet import ENGLISH
-from auricle.errors import TrainingError
-from auricle.features import FeatureConfig, Normalization, log_mel
+from auricle.features import FeatureConfig, Normalization
 from auricle.manifest import Utterance, read_manifest
 from auricle.training.data import (
     Clips,
     EpochPlan,
     Example,
-    FeatureStore,
     examples_of,
     least_frames,
     loader_of,
@@ -35,6 +29,7 @@ from auricle.training.data import (
     normalization_of,
 )
 from auricle.training.recipe import NetworkConfig, Recipe, make_recipe
+from auricle.training.store import FeatureStore
 
 CLIPS = Path(__file__).parents[1] / "clips"
 CONFIG = FeatureConfig()
@@ -45,105 +40,6 @@ RECIPE = make_recipe({"name": "test", "schedule": {"batch_seconds": 60.0}}, "tes
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
     return FeatureStore.open(UTTERANCES, CONFIG, tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The recordings that were read."""
-    read, seen = audio.read, []
-
-    def counted(source: Path, **options: float) -> audio.Waveform:
-        seen.append(source)
-        return read(source, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(audio, "read", counted)
-    return seen
-
-
-# Features, once
-
-
-def test_a_store_gives_the_features_of_each_clip(store: FeatureStore) -> None:
-    for utterance in UTTERANCES:
-        expected = log_mel(audio.read(utterance.audio_filepath).samples, CONFIG)
-        assert store.frames(utterance.id) == len(expected)
-        assert store[utterance.id].dtype == np.float32
-        np.testing.assert_allclose(store[utterance.id], expected, atol=0.008)  # float16
-    assert UTTERANCES[0].id in store
-    assert "nobody" not in store
-
-
-def test_features_are_computed_once(tmp_path: Path, reads: list[Path]) -> None:
-    first = FeatureStore.open(UTTERANCES, CONFIG, tmp_path)
-    assert reads == [utterance.audio_filepath for utterance in UTTERANCES]
-    second = FeatureStore.open(UTTERANCES, CONFIG, tmp_path)
-    assert len(reads) == len(UTTERANCES)
-    np.testing.assert_array_equal(first[UTTERANCES[3].id], second[UTTERANCES[3].id])
-
-
-def test_another_configuration_or_another_list_is_another_store(tmp_path: Path, reads: list[Path]) -> None:
-    FeatureStore.open(UTTERANCES[:1], CONFIG, tmp_path)
-    assert FeatureStore.open(UTTERANCES[:1], FeatureConfig(mel=40), tmp_path)[UTTERANCES[0].id].shape[1] == 40
-    FeatureStore.open(UTTERANCES[:2], CONFIG, tmp_path)
-    assert len(reads) == 4
-
-
-def test_a_changed_recording_is_computed_again(tmp_path: Path, reads: list[Path]) -> None:
-    path = tmp_path / "clip.flac"
-    shutil.copy(UTTERANCES[0].audio_filepath, path)
-    utterance = Utterance("one", path, "text")
-    before = FeatureStore.open([utterance], CONFIG, tmp_path / "store").frames("one")
-    shutil.copy(UTTERANCES[1].audio_filepath, path)
-    assert FeatureStore.open([utterance], CONFIG, tmp_path / "store").frames("one") != before
-    stamp = path.stat().st_mtime_ns + 1_000_000_000
-    os.utime(path, ns=(stamp, stamp))  # the same size, written again
-    FeatureStore.open([utterance], CONFIG, tmp_path / "store")
-    assert len(reads) == 3
-
-
-def test_a_part_of_a_recording_is_a_clip_of_its_own(tmp_path: Path) -> None:
-    path = UTTERANCES[0].audio_filepath
-    parts = [Utterance("a", path, offset=0.0, duration=1.0), Utterance("b", path, offset=1.0, duration=2.0)]
-    store = FeatureStore.open(parts, CONFIG, tmp_path)
-    assert (store.frames("a"), store.frames("b")) == (100, 200)
-
-
-def test_what_cannot_be_read_is_kept_with_its_reason(tmp_path: Path) -> None:
-    (tmp_path / "bad.wav").write_bytes(b"no sound at all")
-    bad, gone = Utterance("bad", tmp_path / "bad.wav", "a"), Utterance("gone", tmp_path / "gone.wav", "a")
-    heard: list[int] = []
-    store = FeatureStore.open([bad, *UTTERANCES, gone], CONFIG, tmp_path / "store", progress=heard.append)
-    assert store.failures.keys() == {"bad", "gone"}
-    assert "not a recording" in store.failures["bad"]
-    assert "does not exist" in store.failures["gone"]
-    assert "bad" not in store
-    assert sum(heard) == len(UTTERANCES) + 2
-    _, left_out = examples_of([bad, gone, UTTERANCES[0]], store, ENGLISH, 4)
-    assert left_out == store.failures
-
-
-def test_a_manifest_without_one_readable_clip_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"none of the 1 clips can be read; the first: .*gone\.wav"):
-        FeatureStore.open([Utterance("gone", tmp_path / "gone.wav", "a")], CONFIG, tmp_path / "store")
-    assert not list((tmp_path / "store").iterdir())
-
-
-def test_a_store_that_was_broken_off_is_computed_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[Path]
-) -> None:
-    def stop(_: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        FeatureStore.open(UTTERANCES, CONFIG, tmp_path, progress=stop)
-    assert len(FeatureStore.open(UTTERANCES, CONFIG, tmp_path)[UTTERANCES[4].id]) == 329
-    assert len(reads) == 1 + len(UTTERANCES)
-
-
-def test_several_processes_compute_what_one_does(tmp_path: Path, store: FeatureStore) -> None:
-    shared = FeatureStore.open(UTTERANCES, CONFIG, tmp_path, workers=2)
-    for utterance in UTTERANCES:
-        np.testing.assert_array_equal(shared[utterance.id], store[utterance.id])
 
 
 def test_normalization_is_numpys_over_all_frames_together(store: FeatureStore) -> None:
@@ -420,13 +316,3 @@ def test_a_loader_walks_the_plan_and_a_network_takes_its_batches(store: FeatureS
             log_probs.transpose(0, 1), batch.targets, lengths, batch.target_lengths, reduction="none"
         )
         assert torch.isfinite(loss).all()
-
-
-def test_the_stores_format_is_what_runs_before_wrote(tmp_path: Path) -> None:
-    FeatureStore.open(UTTERANCES[:2], CONFIG, tmp_path)
-    (index,) = tmp_path.glob("*.json")
-    assert json.loads(index.read_text()) == {
-        "spans": [[UTTERANCES[0].id, 0, 710], [UTTERANCES[1].id, 710, 1009]],
-        "failures": {},
-    }
-    assert np.fromfile(index.with_suffix(".f16"), np.float16).size == 1009 * CONFIG.mel

@@ -14,8 +14,9 @@ from auricle.corpora.noise import add_noise
 from auricle.features import Array, FeatureConfig, log_mel
 from auricle.manifest import read_manifest
 from auricle.training import distort
-from auricle.training.data import Clips, FeatureStore, distorter_of, examples_of, normalization_of
+from auricle.training.data import Clips, distorter_of, examples_of, normalization_of
 from auricle.training.recipe import Recipe, WaveformConfig, read_recipe
+from auricle.training.store import FeatureStore
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ROOT / "tests" / "clips"

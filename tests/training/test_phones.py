@@ -17,7 +17,7 @@ from auricle.alphabet import ENGLISH
 from auricle.bundle import ACOUSTIC, Bundle
 from auricle.features import FeatureConfig, Normalization
 from auricle.manifest import Utterance, read_manifest
-from auricle.training.data import Clips, FeatureStore, examples_of, least_frames
+from auricle.training.data import Clips, examples_of, least_frames
 from auricle.training.export import PARITY, check_parity, to_bundle
 from auricle.training.initial import started_from
 from auricle.training.mmi import log_denominator
@@ -25,6 +25,7 @@ from auricle.training.module import Corpus, SpeechModule
 from auricle.training.network import DeepSpeech2
 from auricle.training.phones import PhoneSpeller
 from auricle.training.recipe import NetworkConfig, Recipe
+from auricle.training.store import FeatureStore
 
 CLIPS = read_manifest(Path(__file__).parents[1] / "clips" / "clips.jsonl")
 NAMES = ("K", "AE", "T")

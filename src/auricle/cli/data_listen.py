@@ -31,8 +31,9 @@ def listen(  # noqa: PLR0917  (typer makes options of them)
         import numpy as np
         import soundfile
 
-        from auricle.training.data import distorter_of, samples_of
+        from auricle.training.data import distorter_of
         from auricle.training.recipe import read_recipe
+        from auricle.training.store import samples_of
     except ModuleNotFoundError as error:
         raise MissingExtraError("training", "train") from error
 

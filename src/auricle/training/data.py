@@ -1,39 +1,29 @@
-"""From a manifest to batches: features computed once and kept, clips of like length together, the same everywhere."""
+"""From a manifest to batches: clips of like length together, augmented anew each time, the same everywhere."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import json
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from multiprocessing import get_context
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from lhotse import CutSet, MonoCut
 from lhotse.dataset import DynamicBucketingSampler, SimpleCutSampler
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from auricle import audio
 from auricle.alphabet import Alphabet
-from auricle.errors import AudioError, TrainingError
-from auricle.features import Array, FeatureConfig, Normalization, log_mel
+from auricle.features import Array, Normalization, log_mel
 from auricle.manifest import Utterance
 from auricle.training import augment
 from auricle.training.distort import Distorter
 from auricle.training.phones import PhoneSpeller
 from auricle.training.recipe import Recipe
+from auricle.training.store import FeatureStore, samples_of
 
 _BUCKETS = 12
 _CLIPS_A_BUCKET = 64
@@ -68,122 +58,6 @@ class Batch(NamedTuple):
     seconds: float
     phones: Tensor
     phone_lengths: Tensor
-
-
-class FeatureStore:
-    """Log-mel features of a manifest in one float16 file on disk, mapped into memory.
-
-    They are computed once for a feature configuration and a list of clips; the file's name is a hash of both, so that a
-    changed clip or setting is never mistaken for an old one.
-    """
-
-    def __init__(self, path: Path, config: FeatureConfig) -> None:
-        index = json.loads(path.with_suffix(".json").read_text())
-        self.failures: dict[str, str] = index["failures"]
-        self._spans: dict[str, tuple[int, int]] = {name: (start, end) for name, start, end in index["spans"]}
-        self._frames = np.memmap(path, dtype=np.float16, mode="r").reshape(-1, config.mel)
-
-    def __getitem__(self, name: str) -> Array:
-        """Return log-mel features [frames, mel] of the utterance called `name`."""
-        start, end = self._spans[name]
-        return self._frames[start:end].astype(np.float32)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._spans
-
-    def frames(self, name: str) -> int:
-        """Return the number of frames of the utterance called `name`."""
-        start, end = self._spans[name]
-        return end - start
-
-    @classmethod
-    def open(
-        cls,
-        utterances: Sequence[Utterance],
-        config: FeatureConfig,
-        folder: Path,
-        *,
-        workers: int = 1,
-        progress: Callable[[int], None] = lambda _: None,
-    ) -> FeatureStore:
-        """Open the store of these utterances in `folder`, computing it first when it is not there.
-
-        An utterance that cannot be read is left out and kept in `failures` with the reason. `progress` hears of each
-        clip.
-        """
-        path = folder / f"{_store_key(utterances, config)}.f16"
-        folder.mkdir(parents=True, exist_ok=True)
-        # Processes that torchrun starts come here at once: the first writes, the others wait and find it written.
-        with _locked(folder):
-            if not path.with_suffix(".json").exists():
-                _write_store(path, utterances, config, workers, progress)
-        return cls(path, config)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _store_key(utterances: Sequence[Utterance], config: FeatureConfig) -> str:
-    key = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
-    for utterance in utterances:
-        path = utterance.audio_filepath
-        stamp = path.stat() if path.exists() else None
-        size, changed = (stamp.st_size, stamp.st_mtime_ns) if stamp else (0, 0)
-        key.update(f"{utterance.id}\0{path}\0{utterance.offset}\0{utterance.duration}\0{size}\0{changed}\n".encode())
-    return key.hexdigest()[:16]
-
-
-def _write_store(
-    path: Path, utterances: Sequence[Utterance], config: FeatureConfig, workers: int, progress: Callable[[int], None]
-) -> None:
-    spans: list[tuple[str, int, int]] = []
-    failures: dict[str, str] = {}
-    frames = 0
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        for utterance, result in zip(utterances, _computed(utterances, config, workers), strict=True):
-            if isinstance(result, str):
-                failures[utterance.id] = result
-            else:
-                file.write(result.tobytes())
-                spans.append((utterance.id, frames, frames + len(result)))
-                frames += len(result)
-            progress(1)
-    if not spans:
-        partial.unlink()
-        reason = next(iter(failures.values()), "the manifest is empty")
-        raise TrainingError(f"none of the {len(utterances)} clips can be read; the first: {reason}")
-    partial.replace(path)
-    # The index is written last: a store without one was never finished.
-    index = path.with_suffix(".json.partial")
-    index.write_text(json.dumps({"spans": spans, "failures": failures}))
-    index.replace(path.with_suffix(".json"))
-
-
-def _computed(
-    utterances: Sequence[Utterance], config: FeatureConfig, workers: int
-) -> Iterator[npt.NDArray[np.float16] | str]:
-    if workers <= 1:
-        yield from (_features_or_reason(utterance, config) for utterance in utterances)
-        return
-    # Not `fork`: the parent may hold the threads of PyTorch or of an encoder.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_features_or_reason, utterances, [config] * len(utterances), chunksize=16)
-
-
-def _features_or_reason(utterance: Utterance, config: FeatureConfig) -> npt.NDArray[np.float16] | str:
-    try:
-        samples = samples_of(utterance, config.sample_rate)
-    except AudioError as error:
-        return str(error)
-    return log_mel(samples, config).astype(np.float16)
 
 
 def least_frames(tokens: Sequence[int], stride: int) -> int:
@@ -308,11 +182,6 @@ def distorter_of(recipe: Recipe, voices: Sequence[Utterance], noise: Sequence[Ut
         return (lambda rng: samples_of(utterances[int(rng.integers(len(utterances)))], rate)) if utterances else None
 
     return Distorter(recipe.waveform, rate, drawn_from(noise), drawn_from(voices))
-
-
-def samples_of(utterance: Utterance, rate: int) -> Array:
-    """Return an utterance's samples at `rate` Hz. Raises AudioError."""
-    return audio.read(utterance.audio_filepath, rate=rate, offset=utterance.offset, duration=utterance.duration).samples
 
 
 def names_in_epoch(example: Example, seed: int, epoch: int) -> list[str]:

@@ -24,7 +24,7 @@ from auricle.alphabet import Alphabet
 from auricle.bundle import Bundle
 from auricle.errors import TrainingError
 from auricle.manifest import Utterance
-from auricle.training.data import FeatureStore, examples_of, normalization_of
+from auricle.training.data import examples_of, normalization_of
 from auricle.training.gru import fastest_products, products_in
 from auricle.training.initial import started_from
 from auricle.training.keeper import HELD, LAST, Keeper, say
@@ -32,6 +32,7 @@ from auricle.training.module import Corpus, SpeechModule, load_module
 from auricle.training.phones import PhoneSpeller
 from auricle.training.progress import TrainingProgress
 from auricle.training.recipe import Recipe
+from auricle.training.store import FeatureStore
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 _NORMALIZATION_CLIPS = 2000

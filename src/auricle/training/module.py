@@ -23,7 +23,7 @@ from auricle.errors import TrainingError
 from auricle.features import Normalization
 from auricle.manifest import Utterance
 from auricle.training.ctc import ctc_loss
-from auricle.training.data import Batch, Clips, EpochPlan, Example, FeatureStore, loader_of
+from auricle.training.data import Batch, Clips, EpochPlan, Example, loader_of
 from auricle.training.export import to_bundle
 from auricle.training.graph import Weights
 from auricle.training.gru import valid
@@ -31,6 +31,7 @@ from auricle.training.mmi import Trigrams, log_denominator, trigrams
 from auricle.training.muon import Muon, parameter_groups
 from auricle.training.network import DeepSpeech2, decayed_parameters
 from auricle.training.recipe import Recipe, ScheduleConfig, make_recipe
+from auricle.training.store import FeatureStore
 
 _SKIPPED_IN_A_ROW = 20
 _STEPS_APART = 200  # of a run that began from a bundle: what the second classifier learns then moves nothing else
