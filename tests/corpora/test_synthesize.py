@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from importlib.machinery import ModuleSpec
 from multiprocessing import active_children
 from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
 
+import numpy as np
 import pytest
 from command import Run
 
 from auricle import audio
 from auricle.alphabet import ENGLISH
 from auricle.corpora import synthesis
-from auricle.corpora.synthesis import RATE, Sentence, speakable
+from auricle.corpora.synthesis import Sentence, speakable
+from auricle.corpora.voices import RATE, Kokoro
 from auricle.errors import CorpusError
 from auricle.language.spoken import read_spoken
 from auricle.manifest import read_manifest, read_manifests
@@ -80,6 +85,105 @@ def test_a_seed_gives_the_same_files_however_many_processes(
     other = files("other", 2, 1)
     assert first.keys() & other.keys()
     assert all(other[said] != first[said] for said in first.keys() & other.keys())
+
+
+class FakeKokoro:
+    """In place of `kokoro-onnx`, whose files of 100 MB are not there in a test: it hums as long as the text is."""
+
+    styles: ClassVar[list[np.ndarray]] = []
+
+    def __init__(self, voices: str) -> None:
+        self.voices = np.load(voices)
+
+    @classmethod
+    def from_session(cls, session: object, voices: str) -> FakeKokoro:
+        return cls(voices)
+
+    def create(self, text: str, *, voice: np.ndarray, speed: float, lang: str, trim: bool) -> tuple[np.ndarray, int]:
+        if "laughed" in text:
+            raise ValueError("no phonemes.")
+        assert lang == ("en-gb" if voice[0, 0, -1] == VOICES.index("bm_george") else "en-us")
+        self.styles.append(voice)
+        time = np.arange(int(24_000 * len(text) / 15 / speed)) / 24_000
+        return np.sin(2 * np.pi * 200 * time) + (np.nan if "kitchen" in text else 0.0), 24_000
+
+
+VOICES = ("af_heart", "am_adam", "bm_george", "zm_yunxi", "jf_alpha", "am_santa")
+
+
+@pytest.fixture
+def kokoro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A network and its voices; each has its own number in all places."""
+    module = ModuleType("kokoro_onnx")
+    module.__spec__ = ModuleSpec("kokoro_onnx", None)
+    module.Kokoro = FakeKokoro  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "kokoro_onnx", module)
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: None)
+    model, voices = tmp_path / "kokoro.onnx", tmp_path / "voices.npz"
+    model.write_bytes(b"")
+    styles = {name: np.full((510, 1, 256), number, np.float32) for number, name in enumerate(VOICES)}
+    np.savez(voices, **styles)  # type: ignore[arg-type]
+    return model, voices
+
+
+def test_kokoros_voices_are_mixed_within_a_sex_and_speak_as_english_ones_do(
+    text: Path, tmp_path: Path, kokoro: tuple[Path, Path]
+) -> None:
+    FakeKokoro.styles.clear()
+    sentences = [Sentence(*pair) for pair in read_spoken([text], ENGLISH)] * 20
+    voice = Kokoro(*kokoro)
+    made = synthesis.synthesize(sentences, tmp_path / "out", hours=0.03, voice=voice, processes=1)
+    for utterance in made.utterances:
+        engine, one, other, speaks = (utterance.speaker or "").split("-")
+        assert engine == "kokoro"
+        assert {one[1].upper(), other[1].upper(), speaks[1].upper()} == {utterance.sex}
+    for style in FakeKokoro.styles:
+        sound, prosody = style[0, 0, :128], style[0, 0, 128:]
+        assert (np.ptp(sound), np.ptp(prosody)) == (0, 0)
+        speaks = VOICES[int(prosody[0])]
+        assert speaks in {"af_heart", "am_adam", "bm_george"}
+        same = [VOICES.index(name) for name in VOICES[:-1] if name[1] == speaks[1]]
+        assert min(same) <= sound[0] <= max(same)
+    assert len({float(style[0, 0, 0]) for style in FakeKokoro.styles}) > 10
+    reasons = set(made.left_out.values())
+    assert {
+        "it cannot be said: no phonemes.",
+        "it cannot be said: not all of its samples are numbers.",
+    } == reasons
+    assert all(
+        audio.read(one.audio_filepath).duration == pytest.approx(one.duration, abs=1e-4) for one in made.utterances
+    )
+
+
+@pytest.mark.parametrize(
+    ("broken", "content", "said"),
+    [
+        ("kokoro.onnx", None, "kokoro.onnx: there is no such file"),
+        ("voices.npz", b"no arrays", "cannot be used as Kokoro's"),
+        ("voices.npz", {"zf_xiaobei": np.zeros((510, 1, 256))}, "none of its 1 voices is English"),
+    ],
+)
+def test_what_kokoros_files_lack_is_said_in_one_sentence(
+    kokoro: tuple[Path, Path], broken: str, content: bytes | dict[str, np.ndarray] | None, said: str
+) -> None:
+    path = kokoro[0].with_name(broken)
+    path.unlink()
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        np.savez(path, **content)  # type: ignore[arg-type]
+    with pytest.raises(CorpusError, match=said) as error:
+        Kokoro(*kokoro).check()
+    assert "\n" not in str(error.value)
+
+
+def test_without_kokoros_package_it_says_what_to_install(
+    auricle: Run, text: Path, kokoro: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "kokoro_onnx", None)
+    result = auricle("data", "synthesize", text, "-o", text.with_name("out"), "--kokoro", *kokoro)
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert 'run "pip install kokoro-onnx"' in result.err
 
 
 def test_another_text_with_the_same_seed_is_learnt_from_beside_it(auricle: Run, text: Path, tmp_path: Path) -> None:

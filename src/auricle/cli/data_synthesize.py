@@ -32,20 +32,34 @@ def synthesize(  # noqa: PLR0917  (typer makes options of them)
         Path | None,
         typer.Option(metavar="FILE", help="The same, as a file of 64-bit BLAKE2b hashes of 8 words in a row. Slower."),
     ] = None,
+    kokoro: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="MODEL.onnx VOICES.bin",
+            help="Speak with Kokoro's voices instead, mixed anew for each sentence; needs `kokoro-onnx`, whose page "
+            "says where both files are.",
+        ),
+    ] = None,
     processes: Processes = None,
 ) -> None:
     """Have sentences spoken by a synthesiser, for words that no recording at hand has; needs `hibari-tts`.
 
-    Its one voice is moved up and down, quicker and slower. A network learns words and spellings from it, and hardly
-    voices: give the manifest to `auricle train` beside recordings of people, with less weight. Sentences with digits,
-    initials or signs are passed over, as a voice may say something else than a text has.
+    Its one voice is moved up and down, quicker and slower; Kokoro's are many, and take thirty times as long. A network
+    learns words and spellings from them, and hardly voices: give the manifest to `auricle train` beside recordings of
+    people, with less weight. Sentences with digits, initials or signs are passed over, as a voice may say something
+    else than a text has.
     """
     from auricle.alphabet import ENGLISH
     from auricle.corpora.synthesis import Sentence, synthesize
+    from auricle.corpora.voices import Hibari, Kokoro
     from auricle.language.spoken import read_spoken
 
+    voice = Kokoro(*kokoro) if kokoro else Hibari()
+    voice.check()
     with Bar("reading") as bar:
         pairs = read_spoken(texts, ENGLISH, exclude=exclude or [], exclude_hashes=exclude_hashes)
         sentences = [Sentence(*pair) for pair in pairs]
-        collected = synthesize(sentences, output, hours=hours, seed=seed, processes=processes, progress=bar.tell)
+        collected = synthesize(
+            sentences, output, hours=hours, seed=seed, voice=voice, processes=processes, progress=bar.tell
+        )
     announce(collected, output / "train.jsonl")

@@ -1,7 +1,7 @@
 """Spoken sentences from written ones, by a synthesiser: words and spellings that no recording at hand has.
 
-The synthesiser is `hibari-tts` (Apache-2.0, a package of its own): one voice, some hundred times faster than speech on
-one core. Speech so made teaches a network words, hardly voices: give it less weight than recordings of people.
+Speech so made teaches a network words, hardly voices: give it less weight than recordings of people. Who speaks, say
+`corpora.voices`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,14 +21,10 @@ from zlib import crc32
 import numpy as np
 
 from auricle.corpora.collected import Collected, Progress, silent_progress
+from auricle.corpora.voices import RATE, Hibari, Voice
 from auricle.errors import CorpusError
 from auricle.manifest import Utterance
 
-RATE = 16000
-"""Samples a second of what is written."""
-
-_LOWEST, _HIGHEST = 0.76, 1.2  # times the voice's own pitch and formants: about a man's and a child's
-_SLOWEST, _FASTEST = 0.85, 1.2  # times its own pace
 _QUIETEST, _LOUDEST = 0.1, 0.9  # the largest sample
 _WORDS = range(3, 31)
 _SECONDS = (1.0, 16.0)
@@ -58,6 +52,7 @@ class _Task:
     sentence: Sentence
     path: Path
     seed: int
+    voice: Voice
 
 
 def speakable(sentence: Sentence) -> bool:
@@ -75,26 +70,28 @@ def synthesize(
     *,
     hours: float,
     seed: int = 0,
+    voice: Voice | None = None,
     processes: int | None = None,
     progress: Progress = silent_progress,
 ) -> Collected:
     """Speak sentences in a random order until there are `hours` of them, as FLAC files below `output`.
 
-    Each has a pitch, a pace and a loudness of its own; pitch and formants move together, as a tape's do. A seed gives
-    the same files, however many processes there are. Left out is what came out too long or too short for its text.
-    Raises CorpusError: without `hibari-tts`, for no hours, when a file cannot be written, when a process ends on its
-    own, and when the sentences last less long.
+    `voice` is hibari's where none is given. Each sentence has a pace and a loudness of its own. A seed gives the same
+    sentences by the same voices, and of hibari's the same files, however many processes there are; Kokoro's breath is
+    drawn anew. Left out is what came out too long or too short for its text. Raises CorpusError: for a voice whose
+    package or files are missing, for no hours, when a file cannot be written, when a process ends on its own, and when
+    the sentences last less long.
     """
     if not hours > 0:
         raise CorpusError("give --hours above 0: there is nothing to say otherwise.")
-    if find_spec("hibari") is None:
-        raise CorpusError('synthetic speech needs a package that is missing: run "pip install hibari-tts".')
+    voice = voice or Hibari()
+    voice.check()
     chosen = [sentence for sentence in sentences if speakable(sentence)]
     random.Random(seed).shuffle(chosen)
     utterances: list[Utterance] = []
     left_out: dict[str, str] = {}
     spoken = 0.0
-    for utterance, reason in _spoken(_tasks(chosen, output, seed), processes or os.cpu_count() or 1):
+    for utterance, reason in _spoken(_tasks(chosen, output, seed, voice), processes or os.cpu_count() or 1):
         if reason:
             left_out[utterance.id] = reason
             continue
@@ -109,9 +106,9 @@ def synthesize(
     )
 
 
-def _tasks(chosen: Sequence[Sentence], output: Path, seed: int) -> list[_Task]:
+def _tasks(chosen: Sequence[Sentence], output: Path, seed: int, voice: Voice) -> list[_Task]:
     return [
-        _Task(number, sentence, output / "audio" / f"{number // 1000:03d}" / f"{number:06d}.flac", seed)
+        _Task(number, sentence, output / "audio" / f"{number // 1000:03d}" / f"{number:06d}.flac", seed, voice)
         for number, sentence in enumerate(chosen)
     ]
 
@@ -144,23 +141,23 @@ def _speak_all(tasks: Sequence[_Task]) -> list[tuple[Utterance, str]]:
 
 def _speak(task: _Task) -> tuple[Utterance, str]:
     import soundfile
-    import soxr
 
     rng = np.random.default_rng([task.seed, task.number])
-    height = float(np.exp(rng.uniform(np.log(_LOWEST), np.log(_HIGHEST))))
-    pace = float(rng.uniform(_SLOWEST, _FASTEST))
-    voice = _voice()
-    # Played at another rate, as a tape, it is higher and quicker; it is spoken slower to make up for that.
-    said = voice(task.sentence.spoken, speed=pace / height, seed=int(rng.integers(2**31)))
-    samples = _trimmed(soxr.resample(said, voice.sample_rate * height, RATE))
-    seconds = len(samples) / RATE
     source = crc32(task.sentence.spoken.encode())  # another text with the same seed is other clips
+    name = f"synthetic-{task.voice.name}-{task.seed}-{task.number:06d}-{source:08x}"
+    try:
+        said = task.voice.say(task.sentence.spoken, rng)
+    except ValueError as error:
+        return Utterance(id=name, audio_filepath=task.path), f"it cannot be said: {error}"
+    samples = _trimmed(said.samples)
+    seconds = len(samples) / RATE
     utterance = Utterance(
-        id=f"synthetic-{task.seed}-{task.number:06d}-{source:08x}",
+        id=name,
         audio_filepath=task.path.resolve(),
         text=task.sentence.text,
         duration=round(seconds, 4),
-        speaker=f"hibari-{voice.voice}-{round(height * 20) * 5:03d}",
+        speaker=said.speaker,
+        sex=said.sex,
     )
     pace_of_text = len(task.sentence.text) / max(seconds, 1e-3)
     if not _SECONDS[0] <= seconds <= _SECONDS[1] or not _LETTERS_A_SECOND[0] <= pace_of_text <= _LETTERS_A_SECOND[1]:
@@ -172,13 +169,6 @@ def _speak(task: _Task) -> tuple[Utterance, str]:
     except (OSError, soundfile.LibsndfileError) as error:
         raise CorpusError(f"{task.path} cannot be written: {error}.".replace("..", ".")) from error
     return utterance, ""
-
-
-@cache
-def _voice() -> Any:
-    from hibari import Hibari
-
-    return Hibari(threads=1)
 
 
 def _trimmed(samples: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
