@@ -18,6 +18,7 @@ from auricle.decoding.agreement import agreement
 from auricle.decoding.alignment import align
 from auricle.decoding.alike import NEAR, SpokenFusion, readings
 from auricle.decoding.expected import Expected
+from auricle.decoding.favoured import Favoured
 from auricle.decoding.forward import log_likelihoods
 from auricle.decoding.fusion import Scores
 from auricle.decoding.hotwords import DEFAULT_BOOST, rewards
@@ -53,7 +54,7 @@ class _Hearing(NamedTuple):
 
 
 class SpokenDecoder:
-    """Reads phones with a language model, and hot words, which nobody has said how to say, by their letters.
+    """Reads phones with a language model, and hot words by their letters, those that it knows by their phones as well.
 
     The decoder of `letters` reads what phones make no word of. Texts and their times are those of the letters:
     `log_probs` hold both, letters first. `recurrent` is a second language model, of the same words, which the
@@ -98,13 +99,14 @@ class SpokenDecoder:
     ) -> list[Hypothesis]:
         """Return up to `nbest` hypotheses for log_probs [frames, letters and phones], best first.
 
-        Hot words take the place of what was found where their letters are likelier, with what each of them adds
-        (`Phrases`). Where phones make no whole word, the letters' decoder reads. Where the best texts are near each
-        other, what further hearings make of them decides with: their log-probabilities, one's beside the other's, are
-        what `again` returns, or come after those of the first. `before` is the text that this one goes on from. Raises
+        Hot words that the language model knows add to a text while it is searched for, and all of them take the place
+        of what was found where their letters are likelier, with what each of them adds (`Phrases`). Where phones make
+        no whole word, the letters' decoder reads. Where the best texts are near each other, what further hearings make
+        of them decides with: their log-probabilities, one's beside the other's, are what `again` returns, or come after
+        those of the first. `before` is the text that this one goes on from. Raises
         AuricleError for NaN, for plus infinity, and for hot words outside the alphabet.
         """
-        expected = self._expected(hot_words) if hot_words else None
+        expected, favoured = self._expected(hot_words) if hot_words else (None, None)
         if not (log_probs < np.inf).all():
             raise AuricleError("the log-probabilities hold NaN or infinity: the acoustic model or its input is broken.")
         first, *others = self._hearings(log_probs)
@@ -115,7 +117,12 @@ class SpokenDecoder:
         # Without words before, no table of all words has to be made.
         known = [self._model.ids.get(word, -1) for word in before.split()[-_WORDS_BEFORE:]]
         known = [word for word in known if word >= 0]
-        found = self._texts(search(phones, WORD_END, self._fusion, wide, before=known), known)
+        hot = favoured.phones if favoured else None
+        found = self._texts(search(phones, WORD_END, self._fusion, wide, hot, before=known), known)
+        if favoured:
+            found = {
+                text: one._replace(score=one.score + favoured.amends(text, one.phones)) for text, one in found.items()
+            }
         hear = (lambda: others or self._hearings(again())) if again else (lambda: others)
         hypotheses = self._judged(first, found, known, hear, compare=bool(asked))
         if not hypotheses:
@@ -135,13 +142,18 @@ class SpokenDecoder:
             for begin in range(0, log_probs.shape[1], width)
         ]
 
-    def _expected(self, phrases: Phrases) -> Expected:
+    def _expected(self, phrases: Phrases) -> tuple[Expected, Favoured | None]:
         return self._compiled(tuple(phrases.items()) if isinstance(phrases, Mapping) else tuple(phrases))
 
-    def _compile(self, phrases: tuple[str, ...] | tuple[tuple[str, float], ...]) -> Expected:
+    def _compile(self, phrases: tuple[str, ...] | tuple[tuple[str, float], ...]) -> tuple[Expected, Favoured | None]:
+        """Return hot words as they are written, and those of them that the language model knows as they are said."""
         given = dict(phrase if isinstance(phrase, tuple) else (phrase, DEFAULT_BOOST) for phrase in phrases)
         earned = {phrase: shares[-1] for phrase, shares in rewards(given, self._alphabet).items()}
-        return Expected(earned, self._alphabet, self._model, self.options)
+        known = [phrase for phrase in earned if all(word in self._model.ids for word in phrase.split())]
+        spelled = zip(known, self._lexicon.spell(known, self._model.ids), strict=True)
+        said = {phrase: phones for phrase, phones in spelled if phones.count(WORD_END) == phrase.count(" ") and phones}
+        favoured = Favoured(earned, said, self._lexicon.width) if said else None
+        return Expected(earned, self._alphabet, self._model, self.options), favoured
 
     def _texts(self, found: Sequence[Found], before: Sequence[int]) -> dict[str, _Text]:
         """Return what was found by text, the best of them: of pronunciations of the same text, the best one."""
