@@ -71,4 +71,5 @@ def test_a_text_earns_what_its_words_do_for_what_its_phones_were_given(
         {"too": said("T UW"), "go to": said("G OW | T UW")},
         len(IDS),
     )
-    assert favoured.amends(text, said(phones)) == pytest.approx(earns - given, abs=1e-5)
+    amends = favoured.amends([text, "ten", ""], [said(phones), said("T EH N"), []])
+    assert amends == pytest.approx([earns - given, 0, 0], abs=1e-5)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from auricle.decoding.fusion import Scores
 from auricle.decoding.hotwords import HotWords
 from auricle.decoding.pronunciations import WORD_END
 
@@ -33,13 +36,18 @@ class Favoured:
         }
         self.phones = HotWords(shares, WORD_END, tokens)
 
-    def amends(self, text: str, phones: Sequence[int]) -> float:
-        """Return what a text earns less what a search has given to its phones (natural log)."""
-        node, given = self.phones.start, 0.0
-        for token in phones:
-            given += float(self.phones.reward[node, token])
-            node = int(self.phones.step[node, token])
-        return self._own(text) - given - float(self.phones.ending[node])
+    def amends(self, texts: Sequence[str], phones: Sequence[Sequence[int]]) -> Scores:
+        """Return what texts earn less what a search has given to their phones (natural log)."""
+        tokens = np.zeros((len(texts), max(map(len, phones), default=0)), np.intp)
+        for row, said in zip(tokens, phones, strict=True):
+            row[: len(said)] = said
+        node, given = np.full(len(texts), self.phones.start), np.zeros(len(texts))
+        for column in tokens.T:
+            is_said = column != 0  # no text has a blank
+            given += np.where(is_said, self.phones.reward[node, column], 0.0)
+            node = np.where(is_said, self.phones.step[node, column], node)
+        own = np.array([self._own(text) for text in texts])
+        return np.asarray(own - given - self.phones.ending[node], np.float64)
 
     def _own(self, text: str) -> float:
         words = text.split()

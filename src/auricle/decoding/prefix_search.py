@@ -236,9 +236,9 @@ class _Search:
             gain = fusion.outlook.take(node).astype(np.float64) - outlook
             gain[ends] = beams.ended[source[ends]] - outlook[ends]
         if hot:
-            before = beams.hot.take(source)
-            hots = hot.step[before, token]
-            gain = gain + hot.reward[before, token]
+            place = beams.hot.take(source) * hot.step.shape[1] + token
+            hots = hot.step.take(place)
+            gain = gain + hot.reward.take(place)
         return gain, node, hots
 
     def _floor(self) -> float:

@@ -120,8 +120,10 @@ class SpokenDecoder:
         hot = favoured.phones if favoured else None
         found = self._texts(search(phones, WORD_END, self._fusion, wide, hot, before=known), known)
         if favoured:
+            amends = favoured.amends(list(found), [one.phones for one in found.values()]).tolist()
             found = {
-                text: one._replace(score=one.score + favoured.amends(text, one.phones)) for text, one in found.items()
+                text: one._replace(score=one.score + more)
+                for (text, one), more in zip(found.items(), amends, strict=True)
             }
         hear = (lambda: others or self._hearings(again())) if again else (lambda: others)
         hypotheses = self._judged(first, found, known, hear, compare=bool(asked))
