@@ -44,7 +44,7 @@ def synthesize(  # noqa: PLR0917  (typer makes options of them)
 ) -> None:
     """Have sentences spoken by a synthesiser, for words that no recording at hand has; needs `hibari-tts`.
 
-    Its one voice is moved up and down, quicker and slower; Kokoro's are many, and take thirty times as long. A network
+    Its one voice is moved up and down, quicker and slower; Kokoro's are many, and take sixty times as long. A network
     learns words and spellings from them, and hardly voices: give the manifest to `auricle train` beside recordings of
     people, with less weight. Sentences with digits, initials or signs are passed over, as a voice may say something
     else than a text has.

@@ -1,8 +1,8 @@
 """Synthesisers that speak sentences: packages of their own, which nothing else needs.
 
 `hibari-tts` (Apache-2.0) has one voice and its weights in the package, and is some hundred times faster than speech on
-one core. Kokoro (Apache-2.0, by the package `kokoro-onnx`) is three times faster than speech, has dozens of voices, and
-wants two files: a network and the voices, which the package's own page names.
+one core. Kokoro (Apache-2.0, by the package `kokoro-onnx`) is twice as fast as speech, has dozens of voices, and wants
+two files: a network and the voices, which the package's own page names.
 """
 
 from __future__ import annotations
