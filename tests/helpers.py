@@ -14,7 +14,8 @@ MEL, TOKENS = 13, 7
 def configs(smallest: int = 2) -> st.SearchStrategy[NetworkConfig]:
     """Networks whose layers are at least `smallest` wide.
 
-    LayerNorm over two values divides by almost nothing where they are alike, and makes float32's last digit visible.
+    LayerNorm over two values divides by almost nothing where they are alike, and makes float32's last digit visible. So
+    it does after a kernel of one number, which may be next to nothing beside its bias.
     """
     strides = st.sampled_from([(1, 1), (2, 1), (3, 1), (4, 1), (8, 1), (2, 2), (4, 2), (6, 2), (8, 2)])
     return strides.flatmap(lambda pair: _with_strides(*pair, smallest))
@@ -25,7 +26,7 @@ def _with_strides(stride_time: int, outputs: int, smallest: int) -> st.SearchStr
         NetworkConfig,
         channels=st.integers(1, 4),
         kernel_time=st.sampled_from([1, 3, 5, 11]),
-        kernel_mel=st.sampled_from([1, 3, 5]),
+        kernel_mel=st.sampled_from([3, 5]),
         stride_time=st.just(stride_time),
         outputs=st.just(outputs),
         stride_mel=st.integers(1, 4 if smallest < 7 else 2),
