@@ -56,8 +56,11 @@ def test_what_is_written_reads_back() -> None:
     back = Pronunciations.from_bytes(FOUND.to_bytes(), MODEL.words, len(PHONES), WHERE)
     assert listed(back) == listed(FOUND)
     assert len(listed(back)) == 9
-    assert back.first() == FOUND.first()
-    assert back.first()[MODEL.ids["to"]] == tuple(ids("T", "UW"))
+    assert [back.first(word) for word in range(len(MODEL.words))] == [
+        FOUND.first(word) for word in range(len(MODEL.words))
+    ]
+    assert back.first(MODEL.ids["to"]) == ids("T", "UW")
+    assert back.first(MODEL.ids["</s>"]) == back.first(len(MODEL.words)) == []
     assert FOUND.to_bytes() == FOUND.to_bytes()
 
 

@@ -9,6 +9,7 @@ import io
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -95,14 +96,19 @@ class Pronunciations:
         numbers = own if "words" in stored else np.arange(len(own)).repeat(own)
         return cls(numbers.astype(np.uint32), lengths, said, vocabulary)
 
-    def first(self) -> dict[int, tuple[int, ...]]:
-        """Return the phones of each word that is said, by its id: of several ways the first, which is the commonest."""
-        words, places = np.unique(self.words, return_index=True)
-        ends = self.lengths.cumsum(dtype=np.int64)
-        return {
-            int(word): tuple(self.phones[ends[place] - self.lengths[place] : ends[place]].tolist())
-            for word, place in zip(words, places, strict=True)
-        }
+    def first(self, word: int) -> list[int]:
+        """Return the phones of a word, by its id: of several ways the first, the commonest; of none none."""
+        place = int(self.words.searchsorted(self.words.dtype.type(word)))  # of its own type: no copy is made
+        if place == len(self.words) or self.words[place] != word:
+            return []
+        end = int(self._ends[place])
+        said: list[int] = self.phones[end - int(self.lengths[place]) : end].tolist()
+        return said
+
+    @cached_property
+    def _ends(self) -> npt.NDArray[np.int64]:
+        """Where the phones of each pronunciation end in `phones`."""
+        return self.lengths.cumsum(dtype=np.int64)
 
 
 def checksum(words: Sequence[str]) -> int:
@@ -157,11 +163,10 @@ class SpokenLexicon(Lexicon):
 
     def spell(self, texts: Iterable[str], ids: Mapping[str, int]) -> list[list[int]]:
         """Return texts in phones, without words that the language model, whose `ids` these are, does not have."""
-        first = self.pronunciations.first()
         spelled: list[list[int]] = []
         for text in texts:
             row: list[int] = []
-            for said in filter(None, (first.get(ids.get(word, -1)) for word in text.split())):
-                row += [WORD_END] * bool(row) + list(said)
+            for said in filter(None, (self.pronunciations.first(ids[word]) for word in text.split() if word in ids)):
+                row += [WORD_END] * bool(row) + said
             spelled.append(row)
         return spelled
