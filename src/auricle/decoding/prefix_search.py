@@ -120,6 +120,9 @@ class _Search:
         self._finder = Finder(options.beam)
         # The most that one more letter can add to `extra`.
         self._most = (fusion.most if fusion else 0.0) + (float(hot.reward.max()) if hot else 0.0)
+        # A beam holds where its node's row begins in these tables.
+        self._hot_rows = (hot.step * hot.step.shape[1]).ravel() if hot else np.zeros(0, np.int32)
+        self._hot_reward = hot.reward.ravel() if hot else np.zeros(0, np.float32)
         histories = fusion.histories if fusion else 1
         start = fusion.model.state_after(before) if fusion else np.zeros(0, np.int32)
         state, worth = np.tile(start, (1, histories, 1)), np.full((1, histories), -np.inf)
@@ -133,7 +136,7 @@ class _Search:
             parent=np.zeros(1, np.uint64),
             history=np.zeros(1, np.int32),
             node=np.full(1, ROOT, np.int32),
-            hot=np.full(1, hot.start if hot else 0, np.int32),
+            hot=np.full(1, hot.start * hot.step.shape[1] if hot else 0, np.int32),
             state=state,
             worth=worth,
             ended=np.full(1, np.nan),
@@ -236,9 +239,9 @@ class _Search:
             gain = fusion.outlook.take(node).astype(np.float64) - outlook
             gain[ends] = beams.ended[source[ends]] - outlook[ends]
         if hot:
-            place = beams.hot.take(source) * hot.step.shape[1] + token
-            hots = hot.step.take(place)
-            gain = gain + hot.reward.take(place)
+            place = beams.hot.take(source) + token
+            hots = self._hot_rows.take(place)
+            gain += self._hot_reward.take(place)
         return gain, node, hots
 
     def _floor(self) -> float:
@@ -324,7 +327,7 @@ class _Search:
             self._end_words(np.isnan(beams.ended))
             scores = scores + np.where(beams.node == ROOT, 0.0, beams.ended - fusion.outlook[beams.node])
         if self._hot:
-            scores = scores + self._hot.ending[beams.hot]
+            scores = scores + self._hot.ending[beams.hot // self._hot.step.shape[1]]
         came_from, came_with = np.concatenate(self._came_from), np.concatenate(self._came_with)
         best = np.argsort(-scores, kind="stable")[:count]
         # All texts are read backwards at once, until each of them has come to the empty one.
