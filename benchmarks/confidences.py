@@ -73,9 +73,10 @@ def heard(recognizer: Recognizer, clips: Sequence[tuple[Waveform, str]], hot_wor
     found = []
     for waveform, text in clips:
         words = recognizer.transcribe(waveform, plain=True, hot_words=hot_words).words
-        if hot_words and words == recognizer.transcribe(waveform, plain=True).words:
+        written = [word.text for word in words]
+        if hot_words and written == recognizer.transcribe(waveform, plain=True).plain_text.split():
             continue
-        right = judged(text, [word.text for word in words])
+        right = judged(text, written)
         found.append([(word.confidence, is_right) for word, is_right in zip(words, right, strict=True)])
     return found
 
