@@ -154,6 +154,21 @@ def test_what_was_computed_when_a_run_was_broken_off_stays(
     assert len(store[UTTERANCES[4].id]) == 329
 
 
+def test_what_is_done_is_written_while_the_rest_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[Path]
+) -> None:
+    monkeypatch.setattr("auricle.training.store._CLIPS_A_SHARD", 2)
+    shards: list[int] = []
+    store = FeatureStore.open(
+        UTTERANCES, CONFIG, tmp_path, progress=lambda _: shards.append(len(list(tmp_path.glob("*.json"))))
+    )
+    assert shards == [number // 2 for number in range(len(UTTERANCES))]
+    again = FeatureStore.open(UTTERANCES, CONFIG, tmp_path)
+    assert len(reads) == len(UTTERANCES)
+    for utterance in UTTERANCES:
+        np.testing.assert_array_equal(again[utterance.id], store[utterance.id])
+
+
 def test_a_shard_that_was_never_finished_is_not_read(tmp_path: Path, reads: list[Path]) -> None:
     FeatureStore.open(UTTERANCES[:2], CONFIG, tmp_path)
     (index,) = tmp_path.glob("*.json")
